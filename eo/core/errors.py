@@ -1,0 +1,95 @@
+"""Every error the package raises on purpose, sorted by what the caller can do about it.
+
+::
+
+    EoError                     kind, exit_code
+    |-- CampaignError           2  the campaign file or the command is wrong: mend it
+    |   |-- CatalogError        2  the catalog is not there, or is not STAC
+    |   `-- OutputError         2  the output folder cannot be used for this campaign
+    |-- SceneError              3  one scene cannot be used: recorded, the others go on
+    |   |-- AssetError          3  a file of the scene is missing, cut off or no raster
+    |   |-- BandError           3  a band that is needed is not in the scene
+    |   `-- GridError           3  the scene cannot be brought onto the cube's grid
+    |-- EngineError             1  the work could not be carried out (no GPU, no workers)
+    `-- DeviceError             1  arrays live on different devices, or the device is absent
+
+A message says what was asked, what was found, and the way out.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "AssetError",
+    "BandError",
+    "CampaignError",
+    "CatalogError",
+    "DeviceError",
+    "EngineError",
+    "EoError",
+    "GridError",
+    "OutputError",
+    "SceneError",
+]
+
+
+class EoError(Exception):
+    """Base of all errors raised on purpose."""
+
+    kind = "error"
+    exit_code = 1
+
+
+class CampaignError(EoError):
+    """The campaign file or the command is wrong."""
+
+    kind = "campaign"
+    exit_code = 2
+
+
+class CatalogError(CampaignError):
+    """The catalog cannot be reached, or is not STAC."""
+
+    kind = "catalog"
+
+
+class OutputError(CampaignError):
+    """The output folder cannot be used for this campaign."""
+
+    kind = "output"
+
+
+class SceneError(EoError):
+    """One scene cannot be used; the campaign goes on and records the reason."""
+
+    kind = "scene"
+    exit_code = 3
+
+
+class AssetError(SceneError):
+    """A file of a scene is missing, cut off, or not a raster."""
+
+    kind = "asset"
+
+
+class BandError(SceneError):
+    """A scene lacks a band that is needed."""
+
+    kind = "band"
+
+
+class GridError(SceneError):
+    """A scene cannot be brought onto the cube's grid."""
+
+    kind = "grid"
+
+
+class EngineError(EoError):
+    """The work cannot be carried out as asked: no GPU, no workers, no scheduler."""
+
+    kind = "engine"
+
+
+class DeviceError(EoError):
+    """Arrays live on different devices, or the device asked for is absent."""
+
+    kind = "device"
