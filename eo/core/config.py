@@ -201,7 +201,9 @@ def _cap(value: Any, path: Path) -> float | None:
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
-        raise CampaignError(f"{path}: annual_cap_barrels must be a positive number, found {value!r}")
+        raise CampaignError(
+            f"{path}: annual_cap_barrels must be a positive number, found {value!r}"
+        )
     return float(value)
 
 
@@ -234,7 +236,9 @@ def _box(value: list[Any], path: Path) -> dict[str, Any]:
             f"found {value!r}"
         )
     west, south, east, north = (float(v) for v in numbers)
-    if not (-180 <= west <= 180 and -180 <= east <= 180 and -90 <= south <= 90 and -90 <= north <= 90):
+    if not (
+        -180 <= west <= 180 and -180 <= east <= 180 and -90 <= south <= 90 and -90 <= north <= 90
+    ):
         raise CampaignError(
             f"{path}: aoi {value} lies outside longitude -180..180, latitude -90..90; "
             "the order is [west, south, east, north]"
