@@ -1,4 +1,4 @@
-"""The rows that stages pass to each other, and the seams that other packages implement.
+"""The records that stages pass to each other.
 
 Every record is frozen and keyword-only; each field is followed by its meaning and unit.
 Records travel as JSON (:func:`to_json`, :func:`from_json`), so that a unit can be run by any
@@ -8,39 +8,29 @@ otherwise; lengths are metres on the ground; times are aware UTC datetimes. Miss
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
-from datetime import datetime
+import datetime as dt
+from dataclasses import dataclass
 from functools import cache
-from typing import Any, Generic, Literal, Protocol, TypeVar
+from typing import Any, Literal
 
 from pydantic import TypeAdapter
 
-from eo.core.grid import Grid, Window
+from eo.core.grid import Window
 
 __all__ = [
     "Band",
     "Berth",
     "Candidate",
-    "Catalog",
     "Chip",
     "CubePart",
-    "Detection",
-    "Engine",
     "Freeboard",
     "Hull",
-    "Look",
     "MaskSource",
-    "NativePixels",
-    "Outcome",
-    "PartStore",
-    "PortCall",
-    "PortTotal",
-    "Reader",
+    "Point",
     "Scene",
-    "SceneRow",
     "Sighting",
     "Stay",
+    "Target",
     "Vessel",
     "WaterCount",
     "from_json",
@@ -100,11 +90,11 @@ class Scene:
     """The item's id, unchanged."""
     collection: str | None
     """The item's collection."""
-    datetime: datetime | None
+    datetime: dt.datetime | None
     """Time of acquisition; None where the item does not know it."""
-    start: datetime | None
+    start: dt.datetime | None
     """First possible time (start_datetime); equals datetime where that is known."""
-    end: datetime | None
+    end: dt.datetime | None
     """Last possible time (end_datetime); equals datetime where that is known."""
     updated: str | None
     """The item's `updated` or processing time, as text, for fingerprints and duplicates."""
@@ -259,6 +249,22 @@ class Hull:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Target:
+    """A vessel found in one scene, before anything is said of her freeboard."""
+
+    hull: Hull
+    """Hull at the waterline."""
+    confidence: float
+    """Chance that this is a ship of 60 m or more."""
+    vessel_class: str
+    """tanker, cargo, small, tug, unknown ..."""
+    tanker_p: float
+    """Chance that she is a tanker."""
+    clear_fraction: float
+    """Share of the hull and its surroundings that is clear."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Freeboard:
     """What one look's pixels say of the freeboard: a likelihood, or why there is none."""
 
@@ -303,7 +309,7 @@ class Sighting:
     """Scene."""
     acquisition_id: str
     """Pass: two tiles of one pass show one ship once."""
-    datetime: datetime | None
+    datetime: dt.datetime | None
     """Time of the scene."""
     group: str
     """Cube group."""
@@ -362,266 +368,19 @@ class Stay:
     """Where."""
     detection_ids: tuple[str, ...]
     """Her sightings, by time."""
-    first_seen: datetime
+    first_seen: dt.datetime
     """First look in which she was seen."""
-    last_seen: datetime
+    last_seen: dt.datetime
     """Last look in which she was seen."""
-    arrival_after: datetime | None
+    arrival_after: dt.datetime | None
     """Last usable look before, without her; None if there is none."""
-    departure_before: datetime | None
+    departure_before: dt.datetime | None
     """First usable look after, without her; None if there is none."""
     counts: bool
     """Whether it is a call: at a berth (where berths are given) and arrived within the period."""
 
 
-# ----------------------------------------------------------------------------- table rows
-@dataclass(frozen=True, kw_only=True)
-class SceneRow:
-    """Row of scenes.parquet."""
-
-    scene_id: str
-    datetime: datetime | None
-    sensor: str
-    gsd_m: float
-    sun_elevation_deg: float | None
-    sun_azimuth_deg: float | None
-    sun_source: str | None
-    off_nadir_deg: float | None
-    view_azimuth_deg: float | None
-    clear_fraction: float | None
-    status: str
-    reason: str | None
-    item_id: str
-    collection: str | None
-    platform: str | None
-    level: str
-    group: str | None
-    acquisition_id: str
-    resampled: bool | None
-    notes: tuple[str, ...]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Look:
-    """Row of looks.parquet: one scene over one berth, or over the anchorage area."""
-
-    scene_id: str
-    berth: str
-    datetime: datetime | None
-    status: str
-    """clear, partly, cloudy, outside."""
-    clear_fraction: float | None
-    vessels: int | None
-    """Vessels seen there; None where nothing could be seen."""
-    acquisition_id: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Detection:
-    """Row of detections.parquet (geometry comes from outline_lonlat)."""
-
-    detection_id: str
-    scene_id: str
-    datetime: datetime | None
-    lon: float
-    lat: float
-    length_m: float
-    beam_m: float
-    heading_deg: float
-    heading_is_bow: bool
-    berth: str | None
-    confidence: float
-    vessel_class: str
-    tanker_p: float
-    vessel_id: str | None
-    vessel_p: float | None
-    freeboard_m: float | None
-    freeboard_sd_m: float | None
-    draught_m: float | None
-    fill: float | None
-    fill_p05: float | None
-    fill_p50: float | None
-    fill_p95: float | None
-    fill_status: str
-    length_sd_m: float
-    beam_sd_m: float
-    clear_fraction: float
-    acquisition_id: str
-    reference_id: str | None
-    outline_lonlat: tuple[Point, ...]
-
-
-@dataclass(frozen=True, kw_only=True)
-class PortCall:
-    """Row of calls.parquet."""
-
-    call_id: str
-    vessel_id: str
-    vessel_p: float
-    berth: str | None
-    lon: float
-    lat: float
-    length_m: float
-    first_seen: datetime
-    last_seen: datetime
-    arrival_after: datetime | None
-    arrival_before: datetime
-    departure_after: datetime
-    departure_before: datetime | None
-    direction: str
-    fill_arrival_p05: float | None
-    fill_arrival_p50: float | None
-    fill_arrival_p95: float | None
-    fill_departure_p05: float | None
-    fill_departure_p50: float | None
-    fill_departure_p95: float | None
-    cargo_t_p05: float | None
-    cargo_t_p50: float | None
-    cargo_t_p95: float | None
-    barrels_p05: float | None
-    barrels_p50: float | None
-    barrels_p95: float | None
-    of_interest: bool | None
-    dark: bool | None
-    detection_ids: tuple[str, ...]
-    scene_ids: tuple[str, ...]
-    note: str | None
-
-
-@dataclass(frozen=True, kw_only=True)
-class PortTotal:
-    """Row of totals.parquet."""
-
-    period: str
-    """`2024-08`, or `all`."""
-    looks: int
-    clear_looks: int
-    calls_seen: int
-    vessels_seen: int
-    calls_est_p05: float | None
-    calls_est_p50: float | None
-    calls_est_p95: float | None
-    barrels_seen_p05: float | None
-    barrels_seen_p50: float | None
-    barrels_seen_p95: float | None
-    barrels_est_p05: float | None
-    barrels_est_p50: float | None
-    barrels_est_p95: float | None
-    exposure: float | None
-    note: str | None
-
-
-# ----------------------------------------------------------------------------------- seams
-@dataclass(frozen=True, kw_only=True, eq=False)
-class NativePixels:
-    """A window of a scene in its own pixels and CRS (host arrays)."""
-
-    bands: tuple[str, ...]
-    """Bands of `reflectance`, in order; all on one pixel grid."""
-    reflectance: Any
-    """float32 (band, y, x); NaN where there is no pixel."""
-    saturated: Any
-    """bool (y, x): at least one band at the top of its range."""
-    map_to_pixel: tuple[float, float, float, float, float, float]
-    """Affine from grid-CRS metres to pixels: col = a x + b y + c, row = d x + e y + f, with pixel
-    centres at half integers; linearised at the window's centre, exact to a hundredth of a pixel."""
-
-
-class Catalog(Protocol):
-    """A place to search for STAC items."""
-
-    def search(
-        self,
-        *,
-        geometry: dict[str, Any],
-        start: datetime,
-        end: datetime,
-        collections: tuple[str, ...] | None,
-    ) -> Iterator[dict[str, Any]]:
-        """Yield items as dicts with absolute hrefs, over `geometry`, from `start` to `end`."""
-        ...
-
-
-class Reader(Protocol):
-    """Brings a scene's pixels into memory."""
-
-    def grid_pixels(
-        self, scene: Scene, bands: tuple[str, ...], grid: Grid, window: Window
-    ) -> tuple[Any, bool]:
-        """Return DN (band, y, x) on the grid's window (0: no data), and whether it was warped."""
-        ...
-
-    def grid_mask(self, scene: Scene, grid: Grid, window: Window) -> Any | None:
-        """Return the served mask's raw values on the grid's window ((y, x), or (8, y, x) for
-        UDM2), nearest neighbour; None where the scene has none."""
-        ...
-
-    def native_pixels(
-        self, scene: Scene, grid: Grid, bounds_m: tuple[float, float, float, float]
-    ) -> NativePixels:
-        """Return the scene's own pixels that cover `bounds_m` (west, south, east, north)."""
-        ...
-
-
-class PartStore(Protocol):
-    """The ledger: a part that exists is done."""
-
-    def exists(self, phase: str, fingerprint: str) -> bool:
-        """Whether the part is there, whole."""
-        ...
-
-    def write(
-        self, phase: str, fingerprint: str, records: dict[str, Any], arrays: dict[str, Any]
-    ) -> None:
-        """Write a part under a temporary name, then publish it in one step."""
-        ...
-
-    def records(self, phase: str, fingerprint: str) -> dict[str, Any]:
-        """Return the part's records (JSON)."""
-        ...
-
-    def array(self, phase: str, fingerprint: str, key: str) -> Any:
-        """Return one array of the part, opened lazily: slice it to read."""
-        ...
-
-
-Item = TypeVar("Item")
-Value = TypeVar("Value")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Outcome(Generic[Item, Value]):
-    """What became of one item."""
-
-    item: Item
-    """The item, as given."""
-    value: Value | None = None
-    """The unit's result."""
-    error: Exception | None = field(default=None, compare=False)
-    """The unit's failure; one of value and error is None."""
-
-
-class Engine(Protocol):
-    """Runs units; the only thing that differs between a laptop and a cluster."""
-
-    name: str
-
-    def map(
-        self,
-        unit: Callable[[Item], Value],
-        items: Iterable[Item],
-        *,
-        in_flight: int | None = None,
-    ) -> Iterator[Outcome[Item, Value]]:
-        """Yield an outcome for every item, as they come, at most `in_flight` under way."""
-        ...
-
-    def close(self) -> None:
-        """Release workers."""
-        ...
-
-
-# ------------------------------------------------------------------------------------ JSON
+# -------------------------------------------------------------------------------------- JSON
 @cache
 def _adapter(kind: Any) -> TypeAdapter[Any]:
     return TypeAdapter(kind)

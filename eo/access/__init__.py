@@ -1,0 +1,1 @@
+"""The outside world: catalogs, rasters, the cube, parts and tables."""

@@ -1,0 +1,1 @@
+"""Records, seams, grid, campaign, errors: what everything else stands on."""

@@ -1,0 +1,1 @@
+"""What to do, and on which workers."""

@@ -1,0 +1,1 @@
+"""Pixel arithmetic, written once for NumPy and CuPy."""

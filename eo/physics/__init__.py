@@ -1,0 +1,1 @@
+"""Sun, shadow and hull: formulas that run with NumPy and SciPy alone."""

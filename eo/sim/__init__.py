@@ -1,0 +1,1 @@
+"""Campaigns of known truth: the judge of the whole flow."""

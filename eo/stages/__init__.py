@@ -1,0 +1,1 @@
+"""The work itself, in the order of the data flow."""
