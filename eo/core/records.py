@@ -140,6 +140,11 @@ class Scene:
     """What was mended or guessed when reading the item, in words."""
     signing: str | None = None
     """Name of the signing service the hrefs need (planetary-computer), else None."""
+    satellite_off_nadir_deg: float | None = None
+    """Off-nadir angle at the satellite, as the item gives it; search turns it into
+    off_nadir_deg. None where the item gives the angle at the ground, or none."""
+    processed: dt.datetime | None = None
+    """When the pixels were processed; the newest of several items of one acquisition is used."""
 
 
 # ------------------------------------------------------------------ what is known beforehand
@@ -196,6 +201,8 @@ class CubePart:
     """Per band: reflectance = DN * scale + offset."""
     offset: tuple[float, ...]
     """Per band, see scale; decided here, from the item held against the dark pixels."""
+    offset_correction: float
+    """Added to the offsets the item declares (0 unless the data contradict them)."""
     valid_fraction: float
     """Share of the tile's AOI pixels that hold data."""
     clear_fraction: float
