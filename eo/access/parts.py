@@ -1,0 +1,137 @@
+"""Parts: what a unit leaves behind. A part that exists is done; there is no other ledger.
+
+A part is a folder ``parts/<phase>/<fingerprint>/`` that holds ``records.json`` and, where there
+are pixels, ``arrays.zip`` (Zarr 3 in one file: compressed, sliceable, one thing to sync). It is
+written under a temporary name, synced and renamed, so that it is whole or absent.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import secrets
+import shutil
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import zarr
+import zarr.codecs
+import zarr.storage
+
+from eo.core.errors import OutputError
+
+__all__ = ["LocalParts"]
+
+_FINGERPRINT = re.compile(r"[0-9a-f]{16,64}")
+_CHUNK_ROWS = 256
+
+
+class LocalParts:
+    """Parts in a local (or mounted) folder."""
+
+    def __init__(self, root: str | Path) -> None:
+        self._root = Path(root) / "parts"
+
+    def _folder(self, phase: str, fingerprint: str) -> Path:
+        if not _FINGERPRINT.fullmatch(fingerprint):
+            raise ValueError(f"{fingerprint!r} is not a fingerprint")
+        return self._root / phase / fingerprint
+
+    def exists(self, phase: str, fingerprint: str) -> bool:
+        """Whether the part is there, whole."""
+        return self._folder(phase, fingerprint).is_dir()
+
+    def write(
+        self, phase: str, fingerprint: str, records: dict[str, Any], arrays: dict[str, Any]
+    ) -> None:
+        """Write a part under a temporary name, then publish it in one step.
+
+        Raises
+        ------
+        OutputError
+            If the folder cannot be written (full, read-only).
+        """
+        final = self._folder(phase, fingerprint)
+        if final.is_dir():
+            return
+        draft = final.with_name(f".{fingerprint}-{secrets.token_hex(4)}.tmp")
+        try:
+            draft.mkdir(parents=True)
+            if arrays:
+                _write_arrays(draft / "arrays.zip", arrays)
+            _write_synced(draft / "records.json", json.dumps(records).encode())
+            _publish(draft, final)
+        except OSError as error:
+            raise OutputError(
+                f"part {phase}/{fingerprint} cannot be written below {self._root}: {error}; "
+                "nothing that was there before is harmed: make room or give another --output"
+            ) from error
+        finally:
+            shutil.rmtree(draft, ignore_errors=True)
+
+    def records(self, phase: str, fingerprint: str) -> dict[str, Any]:
+        """Return the part's records."""
+        text = (self._folder(phase, fingerprint) / "records.json").read_bytes()
+        return dict(json.loads(text))
+
+    def array(self, phase: str, fingerprint: str, key: str) -> Any:
+        """Return one array of the part, opened lazily: slice it to read.
+
+        Raises
+        ------
+        KeyError
+            If the part has no such array.
+        """
+        path = self._folder(phase, fingerprint) / "arrays.zip"
+        if not path.exists():
+            raise KeyError(key)
+        return zarr.open_array(zarr.storage.ZipStore(path, mode="r"), path=key, mode="r")
+
+    def discard(self, phase: str, fingerprint: str) -> None:
+        """Forget a part, if it is there."""
+        shutil.rmtree(self._folder(phase, fingerprint), ignore_errors=True)
+
+
+def _write_arrays(path: Path, arrays: dict[str, Any]) -> None:
+    with warnings.catch_warnings():
+        # ZipStore rewrites a group's metadata under the same name; the last one counts.
+        warnings.filterwarnings("ignore", message="Duplicate name", category=UserWarning)
+        store = zarr.storage.ZipStore(path, mode="w")
+        try:
+            group = zarr.create_group(store)
+            for key, values in arrays.items():
+                host = np.ascontiguousarray(values)
+                chunks = (*host.shape[:-2], *(min(n, _CHUNK_ROWS) for n in host.shape[-2:]))
+                group.create_array(
+                    key,
+                    data=host,
+                    chunks=tuple(max(1, n) for n in chunks),
+                    compressors=[zarr.codecs.ZstdCodec(level=1)],
+                )
+        finally:
+            store.close()
+    with path.open("rb") as handle:
+        os.fsync(handle.fileno())
+
+
+def _write_synced(path: Path, data: bytes) -> None:
+    with path.open("wb") as handle:
+        handle.write(data)
+        handle.flush()
+        os.fsync(handle.fileno())
+
+
+def _publish(draft: Path, final: Path) -> None:
+    try:
+        draft.rename(final)
+    except OSError:
+        if not final.is_dir():  # another worker was faster: same fingerprint, same content
+            raise
+    folder = os.open(final.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
