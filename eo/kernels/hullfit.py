@@ -1,0 +1,232 @@
+"""Where a hull's sides and ends lie, to a fraction of a pixel.
+
+Works on the coverage image of one object (see `eo.kernels.targets`): along every line across the
+hull, the edge is where coverage falls through one half; straight lines through these points are
+the sides, the outermost crossings along the middle rows are the ends. Medians throughout, so
+that a tug alongside, a crane or a tapered bow moves neither side. Host arrays only: objects are
+small and many.
+
+Positions are (row, column) with pixel centres at whole numbers; `axis_rad` turns from the
+direction of growing columns towards growing rows.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+import scipy.ndimage as ndi
+
+from eo.core.xp import Array
+
+__all__ = ["Box", "box_weights", "first_guess", "fit_box", "frame"]
+
+_HALF = 0.5
+_STEP_PX = 0.5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Box:
+    """A rectangle of the image."""
+
+    row: float
+    """Centre."""
+    col: float
+    """Centre."""
+    axis_rad: float
+    """Direction of the long axis."""
+    length_px: float
+    """Extent along the axis."""
+    width_px: float
+    """Extent across it."""
+    length_sd_px: float = 1.0
+    """Standard deviation of the length."""
+    width_sd_px: float = 1.0
+    """Standard deviation of the width."""
+    roughness_px: float = 0.0
+    """Median deviation of the sides' edge points from straight lines."""
+    sides: tuple[bool, bool] = (True, True)
+    """Whether each side (towards -v, +v) was seen as an edge."""
+
+    @property
+    def along(self) -> tuple[float, float]:
+        """Unit vector (row, col) along the axis: +u."""
+        return math.sin(self.axis_rad), math.cos(self.axis_rad)
+
+    @property
+    def across(self) -> tuple[float, float]:
+        """Unit vector (row, col) across the axis: +v, from columns towards rows too."""
+        return math.cos(self.axis_rad), -math.sin(self.axis_rad)
+
+    def at(self, u: float, v: float) -> tuple[float, float]:
+        """(row, col) of a point given along and across the axis from the centre."""
+        (ar, ac), (nr, nc) = self.along, self.across
+        return self.row + u * ar + v * nr, self.col + u * ac + v * nc
+
+    def corners(self) -> list[tuple[float, float]]:
+        """Four corners, (row, col)."""
+        a, b = self.length_px / 2, self.width_px / 2
+        return [self.at(u, v) for u, v in ((-a, -b), (a, -b), (a, b), (-a, b))]
+
+
+def frame(image: Array, box: Box, u: Array, v: Array, *, order: int = 1) -> Array:
+    """Sample `image` (y, x) in a box's own axes; returns (u, v). Outside the image: the edge."""
+    (ar, ac), (nr, nc) = box.along, box.across
+    uu, vv = np.meshgrid(u, v, indexing="ij")
+    rows = box.row + uu * ar + vv * nr
+    cols = box.col + uu * ac + vv * nc
+    return ndi.map_coordinates(image, [rows, cols], order=order, mode="nearest")
+
+
+def first_guess(weight: Array, row0: int, col0: int) -> Box:
+    """Return the box with the moments of a weight image whose first pixel is (row0, col0)."""
+    rows, cols = np.nonzero(weight > 0)
+    w = weight[rows, cols].astype(np.float64)
+    total = w.sum()
+    row, col = (w * rows).sum() / total, (w * cols).sum() / total
+    dr, dc = rows - row, cols - col
+    rr, cc, rc = (
+        (w * dr * dr).sum() / total,
+        (w * dc * dc).sum() / total,
+        (w * dr * dc).sum() / total,
+    )
+    axis = 0.5 * math.atan2(2 * rc, cc - rr)
+    middle, half = (rr + cc) / 2, math.hypot((cc - rr) / 2, rc)
+    # A uniform bar of extent L has variance L^2 / 12.
+    length = math.sqrt(12 * max(middle + half, 1 / 12))
+    width = math.sqrt(12 * max(middle - half, 1 / 12))
+    return Box(row=row + row0, col=col + col0, axis_rad=axis, length_px=length, width_px=width)
+
+
+def fit_box(cover: Array, guess: Box, *, rounds: int = 3) -> Box:
+    """Move `guess` until its sides and ends lie on the edges of `cover`.
+
+    Parameters
+    ----------
+    cover
+        float32 (y, x), share of each pixel that is not water.
+    guess
+        Start: its axis may be 15 degrees off, its sides a width.
+
+    Returns
+    -------
+    Box
+        The fitted box; a side that is no edge (something large lies alongside) keeps its place
+        and is marked in `sides`.
+    """
+    box = guess
+    for _ in range(rounds):
+        box = _fit_sides(cover, box)
+        box = _fit_ends(cover, box)
+    return box
+
+
+def _fit_sides(cover: Array, box: Box) -> Box:
+    reach = 0.75 * box.width_px + 4.0
+    u = np.arange(-0.40 * box.length_px, 0.40 * box.length_px + 1e-6, _STEP_PX)
+    if u.size < 4:
+        u = np.linspace(-0.4 * box.length_px, 0.4 * box.length_px, 4)
+    v = np.arange(0.0, reach, _STEP_PX)
+    plus = crossings(frame(cover, box, u, v))
+    minus = -crossings(frame(cover, box, u, -v))
+    lines = [_line(u, side) for side in (minus, plus)]
+    seen = tuple(line is not None for line in lines)
+    if not any(seen):
+        return replace(box, sides=(False, False))
+    half = box.width_px / 2
+    slopes, weights, offsets, roughs = [], [], [], []
+    for line, default in zip(lines, (-half, half), strict=True):
+        if line is None:
+            offsets.append(default)
+            continue
+        slope, offset, rough = line
+        slopes.append(slope)
+        weights.append(1 / (rough + 0.1) ** 2)
+        offsets.append(offset)
+        roughs.append(rough)
+    slope = float(np.average(slopes, weights=weights))
+    width = max(offsets[1] - offsets[0], 0.5)
+    row, col = box.at(0.0, (offsets[0] + offsets[1]) / 2)
+    rough = float(np.mean(roughs))
+    edge_sd = math.hypot(0.12, 1.5 * rough / math.sqrt(max(u.size * _STEP_PX, 1.0)))
+    return replace(
+        box,
+        row=row,
+        col=col,
+        axis_rad=box.axis_rad + math.atan(slope),
+        width_px=width,
+        width_sd_px=math.sqrt(2) * edge_sd,
+        roughness_px=rough,
+        sides=(seen[0], seen[1]),
+    )
+
+
+def _fit_ends(cover: Array, box: Box) -> Box:
+    reach = 0.65 * box.length_px + 6.0
+    start = 0.2 * box.length_px
+    v = np.linspace(-0.3, 0.3, 7) * box.width_px
+    u = np.arange(start, reach, _STEP_PX)
+    ahead = crossings(frame(cover, box, u, v).T, gap=4) + start
+    astern = crossings(frame(cover, box, -u, v).T, gap=4) + start
+    ends = []
+    for found in (ahead, astern):
+        good = found[np.isfinite(found)]
+        # The stem is narrower than the hull: the farther rows tell the end.
+        ends.append(float(np.quantile(good, 0.8)) if good.size >= 3 else box.length_px / 2)
+    row, col = box.at((ends[0] - ends[1]) / 2, 0.0)
+    return replace(box, row=row, col=col, length_px=max(ends[0] + ends[1], 1.0), length_sd_px=0.6)
+
+
+def crossings(profiles: Array, *, gap: int = 2) -> Array:
+    """Return where each row of `profiles` first falls through one half [pixel] and stays.
+
+    NaN where it never does; samples are half a pixel apart, dips shorter than `gap` samples are
+    passed over.
+    """
+    low = profiles < _HALF
+    stays = low.copy()
+    for shift in range(1, gap):
+        later = np.ones_like(low)
+        later[:, :-shift] = low[:, shift:]
+        stays &= later
+    found = stays.any(axis=1)
+    first = np.argmax(stays, axis=1)
+    before = np.maximum(first - 1, 0)
+    index = np.arange(len(profiles))
+    high, below = profiles[index, before], profiles[index, first]
+    share = np.clip((high - _HALF) / np.maximum(high - below, 1e-6), 0, 1)
+    where = np.where(first > 0, (before + share) * _STEP_PX, 0.0)
+    return np.where(found, where, np.nan)
+
+
+def _line(u: Array, edge: Array) -> tuple[float, float, float] | None:
+    """Slope, offset at u = 0 and median deviation of a robust line; None if there is no edge."""
+    good = np.isfinite(edge)
+    if good.sum() < max(3, 0.45 * edge.size):
+        return None
+    u, edge = u[good], edge[good]
+    n = u.size // 2
+    slope = float(np.median((edge[-n:] - edge[:n]) / (u[-n:] - u[:n])))
+    rest = edge - slope * u
+    offset = float(np.median(rest))
+    return slope, offset, float(np.median(np.abs(rest - offset)))
+
+
+def box_weights(
+    shape: tuple[int, int], box: Box, *, grow_px: float = 0.0
+) -> tuple[Array, tuple[slice, slice]]:
+    """Return a soft mask of the box (edge one pixel wide) and where it lies in the image."""
+    corners = np.array(box.corners())
+    pad = grow_px + 2
+    r0 = max(int(np.floor(corners[:, 0].min() - pad)), 0)
+    c0 = max(int(np.floor(corners[:, 1].min() - pad)), 0)
+    r1 = min(int(np.ceil(corners[:, 0].max() + pad)) + 1, shape[0])
+    c1 = min(int(np.ceil(corners[:, 1].max() + pad)) + 1, shape[1])
+    rows, cols = np.mgrid[r0 : max(r1, r0), c0 : max(c1, c0)]
+    (ar, ac), (nr, nc) = box.along, box.across
+    u = np.abs((rows - box.row) * ar + (cols - box.col) * ac)
+    v = np.abs((rows - box.row) * nr + (cols - box.col) * nc)
+    inside_u = np.clip(box.length_px / 2 + grow_px - u + 0.5, 0, 1)
+    inside_v = np.clip(box.width_px / 2 + grow_px - v + 0.5, 0, 1)
+    return inside_u * inside_v, (slice(r0, max(r1, r0)), slice(c0, max(c1, c0)))

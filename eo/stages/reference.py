@@ -1,0 +1,117 @@
+"""The empty port: what every pixel looks like when no ship lies there.
+
+A berth may be taken in more than half of the looks, so that the plain median shows a ship. Where
+a pixel is water in several of its clear looks, the empty port is the statistics of those looks
+alone; elsewhere it is the median of the clear ones. Looks are read in blocks of rows, so that
+memory does not grow with their number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from eo.core.errors import SceneError
+from eo.core.xp import Array
+from eo.kernels.reference import empty_port
+from eo.kernels.water import likely_water
+
+__all__ = ["LookArrays", "Reference", "port_reference"]
+
+_BUDGET_BYTES = 64 * 2**20
+CLEAR = 1
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class LookArrays:
+    """One look at the port, sliced only when needed."""
+
+    dn: Any
+    """uint16 (band, y, x), 0 where there is no data; anything that slices like an array."""
+    mask: Any
+    """uint8 (y, x): 0 no data, 1 clear, 2 cloud, 3 cloud shadow."""
+    scale: tuple[float, ...]
+    """Per band: reflectance = DN * scale + offset."""
+    offset: tuple[float, ...]
+    """See scale."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Reference:
+    """The empty port."""
+
+    median: Array
+    """float32 (band, y, x) reflectance; NaN where no look was clear."""
+    spread: Array
+    """float32 (band, y, x) robust standard deviation."""
+    water: Array
+    """float32 (y, x) share of the clear looks in which the pixel is water; NaN as median."""
+    clear_looks: Array
+    """uint16 (y, x) number of clear looks."""
+
+
+def port_reference(
+    looks: Sequence[LookArrays], pixel_m: float, bands: tuple[str, ...]
+) -> Reference:
+    """Return the empty port of a set of looks on one window.
+
+    Parameters
+    ----------
+    looks
+        Looks of one sensor on one window, in any order.
+    pixel_m
+        Pixel size.
+    bands
+        Names of the bands of every look's `dn`.
+
+    Raises
+    ------
+    SceneError
+        If there are no looks, or they differ in shape.
+    """
+    shapes = {tuple(look.dn.shape) for look in looks}
+    if len(shapes) != 1:
+        raise SceneError(
+            f"a reference needs looks of one shape, found {sorted(shapes) or 'no looks'}"
+        )
+    count, height, width = shapes.pop()
+    row_bytes = len(looks) * width * (count * 4 * 2 + 2)
+    rows = int(np.clip(_BUDGET_BYTES // max(row_bytes, 1), 1, height))
+    median = np.empty((count, height, width), np.float32)
+    spread = np.empty_like(median)
+    water = np.empty((height, width), np.float32)
+    clear_looks = np.empty((height, width), np.uint16)
+    wet = _water_of_looks(looks, bands)
+    for row in range(0, height, rows):
+        block = slice(row, min(row + rows, height))
+        stack, clear = _read(looks, block)
+        is_water = np.stack([np.unpackbits(w[block], axis=1, count=width) for w in wet]) > 0
+        median[:, block], spread[:, block], water[block], clear_looks[block] = empty_port(
+            stack, clear, is_water & clear
+        )
+    return Reference(median=median, spread=spread, water=water, clear_looks=clear_looks)
+
+
+def _water_of_looks(looks: Sequence[LookArrays], bands: tuple[str, ...]) -> list[Array]:
+    """Water of each look by itself, one bit a pixel: it needs the whole scene at once."""
+    found = []
+    for look in looks:
+        stack, clear = _read([look], slice(None))
+        found.append(np.packbits(likely_water(stack[0], bands) & clear[0], axis=1))
+    return found
+
+
+def _read(looks: Sequence[LookArrays], block: slice) -> tuple[Array, Array]:
+    """Reflectance (look, band, y, x), NaN where no data, and clear (look, y, x)."""
+    stack, clear = [], []
+    for look in looks:
+        dn = np.asarray(look.dn[:, block])
+        scale = np.asarray(look.scale, np.float32)[:, None, None]
+        offset = np.asarray(look.offset, np.float32)[:, None, None]
+        there = (dn > 0).all(axis=0)
+        stack.append(np.where(there, dn * scale + offset, np.float32("nan")))
+        clear.append((np.asarray(look.mask[block]) == CLEAR) & there)
+    return np.stack(stack).astype(np.float32, copy=False), np.stack(clear)
