@@ -107,8 +107,9 @@ def outline_overlap(a: Hull, b: Hull) -> float:
 
 
 @lru_cache(maxsize=4096)
-def _polygon(outline: tuple[tuple[float, float], ...]) -> shapely.Geometry:
+def _polygon(outline: tuple[tuple[float, float], ...]) -> shapely.Polygon:
     if len(outline) < 4:
         return shapely.Polygon()
     polygon = shapely.Polygon(outline)
-    return polygon if polygon.is_valid else polygon.convex_hull
+    hull = polygon if polygon.is_valid else polygon.convex_hull
+    return hull if isinstance(hull, shapely.Polygon) else shapely.Polygon()
