@@ -218,7 +218,10 @@ def _new_group(root: Any, name: str, grid: Grid, bands: Sequence[str], tiles: in
     node = root.create_group(name, attributes={"Conventions": "CF-1.11"})
     count = len(bands)
     y, x = min(_CHUNK, grid.height), min(_CHUNK, grid.width)
-    pixels = {"grid_mapping": "spatial_ref", "coordinates": "scene_id scale offset resampled"}
+    pixels = {
+        "grid_mapping": "spatial_ref",
+        "coordinates": "scene_id scale offset resampled spatial_ref",
+    }
     _array(node, "dn", shape=(0, count, grid.height, grid.width), dtype="uint16",
            chunks=(1, count, y, x), fill_value=0, dims=("time", "band", "y", "x"),
            attrs={"long_name": "digital number; reflectance = dn * scale + offset; 0: no data",

@@ -16,7 +16,7 @@ from eo.access.stack import Source, stack_window
 from eo.core.errors import AssetError, BandError, GridError
 from eo.core.grid import Grid, Window, map_transformer
 from eo.core.records import Band, Scene
-from eo.core.seams import NativePixels
+from eo.core.seams import GridPixels, NativePixels
 from eo.core.sensors import sensor_of
 
 __all__ = ["CogReader"]
@@ -48,20 +48,10 @@ class CogReader:
     def _href(self, scene: Scene, href: str) -> str:
         return self._sign(href, scene.signing)
 
-    def encodings(self, scene: Scene, bands: tuple[str, ...]) -> dict[str, Encoding]:
-        """Return how each band's numbers become DN (opens the files)."""
-        return {
-            band.name: encoding_of(self._files.open(self._href(scene, band.href)), band.nodata)
-            for band in scene.bands
-            if band.name in bands
-        }
-
     def grid_pixels(
         self, scene: Scene, bands: tuple[str, ...], grid: Grid, window: Window
-    ) -> tuple[Any, bool]:
-        """Return DN (band, y, x) uint16 on the grid's window, and whether they were warped.
-
-        A band that the scene lacks is all 0.
+    ) -> GridPixels:
+        """Return the scene's DN on the grid's window; a band that it lacks is all 0.
 
         Raises
         ------
@@ -96,20 +86,22 @@ class CogReader:
             dtype=np.float32 if floating else np.uint16,
         )
         out = np.zeros((len(bands), window.height, window.width), np.uint16)
+        scales, offsets = [0.0] * len(bands), [0.0] * len(bands)
         position = {band.name: k for k, band in enumerate(found)}
         for k, band_or_none in enumerate(wanted):
             if band_or_none is not None:
-                encoding = encoding_of(
-                    self._files.open(hrefs[band_or_none.href]), band_or_none.nodata
-                )
-                out[k] = _to_dn(stacked[position[band_or_none.name]], encoding, band_or_none)
+                band = band_or_none
+                encoding = encoding_of(self._files.open(hrefs[band.href]), band.nodata)
+                out[k] = _to_dn(stacked[position[band.name]], encoding, band)
+                scales[k], offsets[k] = encoding.rescale(band.scale, band.offset)
         _open_shifted(out, wanted, self._files, hrefs)
-        resampled = any(
-            source.resampled
-            for href, source in sources.items()
-            if any(hrefs[b.href] == href and _is_native(scene, b) for b in found)
+        return GridPixels(
+            dn=out,
+            scale=tuple(scales),
+            offset=tuple(offsets),
+            resampled=any(sources[hrefs[b.href]].resampled for b in found if _is_native(scene, b)),
+            absent=tuple(n for n, b in zip(bands, wanted, strict=True) if b is None),
         )
-        return out, resampled
 
     def _check_indexes(self, href: str, indexes: tuple[int, ...]) -> None:
         count = self._files.open(href).count

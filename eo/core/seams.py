@@ -13,7 +13,7 @@ from typing import Any, Generic, Protocol, TypeVar
 from eo.core.grid import Grid, Window
 from eo.core.records import Scene
 
-__all__ = ["Catalog", "Engine", "NativePixels", "Outcome", "PartStore", "Reader"]
+__all__ = ["Catalog", "Engine", "GridPixels", "NativePixels", "Outcome", "PartStore", "Reader"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -29,6 +29,22 @@ class NativePixels:
     map_to_pixel: tuple[float, float, float, float, float, float]
     """Affine from grid-CRS metres to pixels: col = a x + b y + c, row = d x + e y + f, with pixel
     centres at half integers; linearised at the window's centre, exact to a hundredth of a pixel."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class GridPixels:
+    """A scene's bands on a window of the cube's grid (host arrays)."""
+
+    dn: Any
+    """uint16 (band, y, x); 0: no data."""
+    scale: tuple[float, ...]
+    """Per band: reflectance = dn * scale + offset."""
+    offset: tuple[float, ...]
+    """Per band, see scale."""
+    resampled: bool
+    """Whether the full-resolution bands had to be warped."""
+    absent: tuple[str, ...]
+    """Bands asked for that the scene does not have."""
 
 
 class Catalog(Protocol):
@@ -51,8 +67,8 @@ class Reader(Protocol):
 
     def grid_pixels(
         self, scene: Scene, bands: tuple[str, ...], grid: Grid, window: Window
-    ) -> tuple[Any, bool]:
-        """Return DN (band, y, x) on the grid's window (0: no data), and whether it was warped."""
+    ) -> GridPixels:
+        """Return the scene's DN on the grid's window; a band that it lacks is all 0."""
         ...
 
     def grid_mask(self, scene: Scene, grid: Grid, window: Window) -> Any | None:

@@ -1,0 +1,159 @@
+"""Ingest: one scene's tile, read onto the grid and masked.
+
+The radiometry is decided here: the item's own scale and offset are held against the floor of
+the data, and where they disagree the data win and a note says so. Everything later works on
+``dn`` with the part's scale and offset.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+import rasterio.features
+
+from eo.access.radiometry import check_floor
+from eo.core.errors import BandError
+from eo.core.grid import LONLAT, Grid, Window, grid_convergence_deg, project_geometry
+from eo.core.records import CubePart, Scene
+from eo.core.seams import GridPixels, Reader
+from eo.core.sensors import sensor_of
+from eo.core.xp import to_device, to_host
+from eo.stages.mask import mask_scene
+
+__all__ = ["area_pixels", "ingest_tile", "reflectance_of", "with_part_radiometry"]
+
+_FLOOR_PERCENTILE = 0.5
+
+
+def area_pixels(geometry: dict[str, Any], grid: Grid, window: Window) -> Any:
+    """Return bool (y, x): pixels of the window whose centre lies in a lon/lat geometry."""
+    shape = project_geometry(geometry, LONLAT, grid.crs)
+    return rasterio.features.geometry_mask(
+        [shape],
+        out_shape=(window.height, window.width),
+        transform=rasterio.Affine(*grid.transform(window)),
+        invert=True,
+    )
+
+
+def reflectance_of(dn: Any, scale: tuple[float, ...], offset: tuple[float, ...]) -> Any:
+    """Return float32 reflectance (band, y, x) of DN, NaN where there is no pixel."""
+    out = dn.astype(np.float32)
+    for k, (gain, bias) in enumerate(zip(scale, offset, strict=True)):
+        plane = out[k]
+        missing = plane == 0
+        plane *= np.float32(gain)
+        plane += np.float32(bias)
+        plane[missing] = np.nan
+    return out
+
+
+def ingest_tile(
+    scene: Scene,
+    *,
+    group: str,
+    grid: Grid,
+    window: Window,
+    aoi: dict[str, Any],
+    reader: Reader,
+    device: str,
+) -> tuple[CubePart, dict[str, Any]]:
+    """Read one scene's tile, bring it to the grid, decide its radiometry and mask it.
+
+    Returns
+    -------
+    The part's record, and its arrays ``dn`` uint16 (band, y, x) and ``mask`` uint8 (y, x).
+
+    Raises
+    ------
+    BandError
+        If the scene lacks a band that is needed.
+    AssetError
+        If a file is absent, cut off or no raster.
+    """
+    sensor = sensor_of(scene.sensor)
+    lacking = [n for n in sensor.required_bands if n not in {b.name for b in scene.bands}]
+    if lacking:
+        raise BandError(
+            f"scene {scene.scene_id} lacks the band {', '.join(lacking)}; it has "
+            f"{', '.join(b.name for b in scene.bands) or 'none that is known'}"
+        )
+    pixels = reader.grid_pixels(scene, sensor.cube_bands, grid, window)
+    offset, correction, notes = _checked_offset(scene, pixels)
+    kept = [k for k, name in enumerate(sensor.cube_bands) if name not in pixels.absent]
+    bands = tuple(sensor.cube_bands[k] for k in kept)
+    scale = tuple(pixels.scale[k] for k in kept)
+    kept_offset = tuple(offset[k] for k in kept)
+    convergence = _convergence(grid, window)
+    served = reader.grid_mask(scene, grid, window)
+    result = mask_scene(
+        reflectance_of(to_device(pixels.dn[kept], device), scale, kept_offset),
+        bands,
+        served=None
+        if served is None or scene.mask is None
+        else (scene.mask.kind, to_device(served, device)),
+        level=scene.level,
+        gsd_m=grid.pixel_m,
+        sun_elevation_deg=scene.sun_elevation_deg,
+        sun_azimuth_grid_deg=None
+        if scene.sun_azimuth_deg is None
+        else scene.sun_azimuth_deg - convergence,
+    )
+    mask = to_host(result.mask)
+    inside = area_pixels(aoi, grid, window)
+    area = max(1, int(inside.sum()))
+    if pixels.absent:
+        notes = (*notes, f"without {', '.join(pixels.absent)}")
+    part = CubePart(
+        scene_id=scene.scene_id,
+        group=group,
+        window=window,
+        bands=sensor.cube_bands,
+        scale=pixels.scale,
+        offset=offset,
+        offset_correction=correction,
+        valid_fraction=float((mask[inside] != 0).sum() / area),
+        clear_fraction=float((mask[inside] == 1).sum() / area),
+        resampled=pixels.resampled,
+        mask_methods=result.methods,
+        notes=notes,
+    )
+    return part, {"dn": pixels.dn, "mask": mask}
+
+
+def _convergence(grid: Grid, window: Window) -> float:
+    west, south, east, north = grid.bounds_m(window)
+    return grid_convergence_deg(grid.epsg, (west + east) / 2, (south + north) / 2)
+
+
+def _checked_offset(
+    scene: Scene, pixels: GridPixels
+) -> tuple[tuple[float, ...], float, tuple[str, ...]]:
+    """Hold the declared offset against the darkest pixels of the blue-most band."""
+    first = next((k for k, gain in enumerate(pixels.scale) if gain > 0), None)
+    if first is None or scene.sensor != "sentinel-2":
+        return pixels.offset, 0.0, ()
+    seen = pixels.dn[first][pixels.dn[first] > 0]
+    if seen.size < 1000:
+        return pixels.offset, 0.0, ()
+    floor = float(np.percentile(seen, _FLOOR_PERCENTILE))
+    mended, note = check_floor(floor, pixels.offset[first], pixels.scale[first])
+    correction = mended - pixels.offset[first]
+    offset = tuple(
+        value + correction if gain > 0 else value
+        for value, gain in zip(pixels.offset, pixels.scale, strict=True)
+    )
+    return offset, correction, (note,) if note else ()
+
+
+def with_part_radiometry(scene: Scene, part: CubePart) -> Scene:
+    """Return the scene with the offsets that its part decided on, for native pixels."""
+    if not part.offset_correction:
+        return scene
+    bands = tuple(
+        dataclasses.replace(band, offset=band.offset + part.offset_correction)
+        for band in scene.bands
+    )
+    return dataclasses.replace(scene, bands=bands)

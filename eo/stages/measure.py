@@ -1,0 +1,321 @@
+"""Measure: the vessels of one scene's tile, and what their shadows say.
+
+Everything here is a fact of one scene. What is learnt across looks comes later, over all parts.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+
+from eo.core.config import ANCHORAGE
+from eo.core.errors import SceneError
+from eo.core.grid import (
+    LONLAT,
+    Grid,
+    Window,
+    grid_convergence_deg,
+    map_transformer,
+    project_geometry,
+)
+from eo.core.records import Berth, Chip, Freeboard, Scene, Sighting, Target, WaterCount
+from eo.core.seams import NativePixels
+from eo.core.sensors import sensor_of
+from eo.core.xp import to_device, to_host
+from eo.stages.cube import area_pixels
+from eo.stages.detect import DetectResult, find_targets
+from eo.stages.freeboard import measure_freeboard
+from eo.stages.reference import Reference
+
+__all__ = ["HALO_M", "TilePixels", "measure_tile"]
+
+HALO_M = 400.0
+"""Surroundings of a tile: half the longest ship and her shadow."""
+_CHIP_MARGIN_M = 60.0
+_BERTH_SHARE = 0.3
+"""Share of the hull that must lie in a berth's polygon, unless her centre does."""
+_CLEAR = 1
+
+_log = logging.getLogger("eo.measure")
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class TilePixels:
+    """One scene on the halo window (host arrays)."""
+
+    reflectance: NDArray[np.float32]
+    """(band, y, x), NaN where there is no pixel."""
+    bands: tuple[str, ...]
+    """Bands of `reflectance`."""
+    mask: NDArray[np.uint8]
+    """(y, x)."""
+    reference: Reference | None
+    """The empty port on the same window and bands, if there is one."""
+    reference_id: str | None
+    """Its id."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Angles:
+    sun_elevation_deg: float | None
+    sun_azimuth_grid_deg: float | None
+    off_nadir_deg: float | None
+    view_azimuth_grid_deg: float | None
+
+
+def measure_tile(
+    scene: Scene,
+    tile: TilePixels,
+    *,
+    group: str,
+    grid: Grid,
+    window: Window,
+    halo: Window,
+    aoi: dict[str, Any],
+    berths: tuple[Berth, ...],
+    native: Callable[[tuple[float, float, float, float]], NativePixels],
+    device: str,
+) -> tuple[list[Sighting], list[WaterCount], dict[str, Any]]:
+    """Find the vessels centred in a tile and measure them.
+
+    Parameters
+    ----------
+    window, halo
+        The tile's core, and the core with its surroundings, on which `tile` lies.
+    native
+        Returns the scene's own pixels that cover bounds in grid metres.
+
+    Returns
+    -------
+    Sightings in a fixed order, water counts of each berth, and the pictures by key.
+    """
+    west, south, east, north = grid.bounds_m(halo)
+    convergence = grid_convergence_deg(grid.epsg, (west + east) / 2, (south + north) / 2)
+    angles = _angles(scene, convergence)
+    result = find_targets(
+        to_device(tile.reflectance, device),
+        tile.bands,
+        to_device(tile.mask, device),
+        reference=tile.reference,
+        grid=grid,
+        window=halo,
+        sun_elevation_deg=angles.sun_elevation_deg,
+        sun_azimuth_grid_deg=angles.sun_azimuth_grid_deg,
+        off_nadir_deg=angles.off_nadir_deg,
+        view_azimuth_grid_deg=angles.view_azimuth_grid_deg,
+    )
+    water = np.asarray(to_host(result.water), bool)
+    places = _places(berths, aoi, grid)
+    area = project_geometry(aoi, LONLAT, grid.crs)
+    shapely.prepare(area)
+    sightings, pictures = [], {}
+    for number, target in enumerate(result.targets):
+        if not _centred(target, grid, window) or not area.covers(
+            shapely.Point(target.hull.x_m, target.hull.y_m)
+        ):
+            continue
+        pixels, freeboard = _freeboard(
+            scene, target, result, tile, angles, grid=grid, halo=halo, water=water, native=native
+        )
+        key = f"chip{number}"
+        chip = None
+        if pixels is not None:
+            pictures[key] = picture(pixels)
+            chip = Chip(key=key, map_to_pixel=pixels.map_to_pixel)
+        sightings.append(
+            _sighting(
+                scene,
+                target,
+                freeboard,
+                chip,
+                tile=tile,
+                grid=grid,
+                group=group,
+                places=places,
+                convergence=convergence,
+            )
+        )
+    counts = water_counts(tile, water, grid=grid, window=window, halo=halo, aoi=aoi, berths=berths)
+    return sightings, counts, pictures
+
+
+def _angles(scene: Scene, convergence: float) -> _Angles:
+    def grid_azimuth(true_deg: float | None) -> float | None:
+        return None if true_deg is None else (true_deg - convergence) % 360
+
+    return _Angles(
+        sun_elevation_deg=scene.sun_elevation_deg,
+        sun_azimuth_grid_deg=grid_azimuth(scene.sun_azimuth_deg),
+        off_nadir_deg=scene.off_nadir_deg,
+        view_azimuth_grid_deg=grid_azimuth(scene.view_azimuth_deg),
+    )
+
+
+def _centred(target: Target, grid: Grid, window: Window) -> bool:
+    row, col = grid.to_pixel(target.hull.x_m, target.hull.y_m)
+    return bool(
+        window.row <= row < window.row + window.height
+        and window.col <= col < window.col + window.width
+    )
+
+
+def _freeboard(
+    scene: Scene,
+    target: Target,
+    result: DetectResult,
+    tile: TilePixels,
+    angles: _Angles,
+    *,
+    grid: Grid,
+    halo: Window,
+    water: NDArray[np.bool_],
+    native: Callable[[tuple[float, float, float, float]], NativePixels],
+) -> tuple[NativePixels | None, Freeboard]:
+    xs, ys = zip(*target.hull.outline, strict=True)
+    margin = _CHIP_MARGIN_M
+    bounds = (min(xs) - margin, min(ys) - margin, max(xs) + margin, max(ys) + margin)
+    try:
+        pixels = native(bounds)
+    except SceneError as error:
+        _log.warning("no native pixels for a vessel: %s", error, extra={"kind": error.kind})
+        return None, Freeboard(status="outside")
+    freeboard = measure_freeboard(
+        pixels,
+        target,
+        neighbours=tuple(t.hull for t in result.targets if t is not target),
+        grid=grid,
+        window=halo,
+        water=water,
+        mask=tile.mask,
+        sensor=sensor_of(scene.sensor),
+        sun_elevation_deg=angles.sun_elevation_deg,
+        sun_azimuth_grid_deg=angles.sun_azimuth_grid_deg,
+        off_nadir_deg=angles.off_nadir_deg,
+        view_azimuth_grid_deg=angles.view_azimuth_grid_deg,
+        level=scene.level,
+    )
+    return pixels, freeboard
+
+
+def _places(
+    berths: tuple[Berth, ...], aoi: dict[str, Any], grid: Grid
+) -> list[tuple[str, shapely.Geometry]]:
+    if not berths:
+        return [(ANCHORAGE, project_geometry(aoi, LONLAT, grid.crs))]
+    return [(b.name, project_geometry(b.geometry, LONLAT, grid.crs)) for b in berths]
+
+
+def berth_of(target: Target, places: Sequence[tuple[str, shapely.Geometry]]) -> str | None:
+    """Return the place in which most of a hull lies; None if she lies in none."""
+    hull = shapely.Polygon(target.hull.outline)
+    centre = shapely.Point(target.hull.x_m, target.hull.y_m)
+    best: tuple[float, str] | None = None
+    for name, shape in places:
+        share = shape.intersection(hull).area / max(hull.area, 1e-6)
+        if share < _BERTH_SHARE and not shape.covers(centre):
+            continue
+        if best is None or (share, name) > best:
+            best = (share, name)
+    return best[1] if best else None
+
+
+def _sighting(
+    scene: Scene,
+    target: Target,
+    freeboard: Freeboard,
+    chip: Chip | None,
+    *,
+    tile: TilePixels,
+    grid: Grid,
+    group: str,
+    places: Sequence[tuple[str, shapely.Geometry]],
+    convergence: float,
+) -> Sighting:
+    hull = target.hull
+    to_lonlat = map_transformer(grid.crs, LONLAT)
+    lon, lat = to_lonlat.transform(hull.x_m, hull.y_m)
+    outline = tuple(to_lonlat.transform(x, y) for x, y in hull.outline)
+    seed = f"{scene.scene_id}|{group}|{hull.x_m:.0f}|{hull.y_m:.0f}"
+    return Sighting(
+        detection_id="d-" + hashlib.sha256(seed.encode()).hexdigest()[:16],
+        scene_id=scene.scene_id,
+        acquisition_id=scene.acquisition_id,
+        datetime=scene.datetime,
+        group=group,
+        hull=hull,
+        lon=lon,
+        lat=lat,
+        outline_lonlat=outline,
+        heading_deg=(hull.heading_deg + convergence) % (360.0 if hull.bow_known else 180.0),
+        berth=berth_of(target, places),
+        confidence=target.confidence,
+        vessel_class=target.vessel_class,
+        tanker_p=target.tanker_p,
+        clear_fraction=target.clear_fraction,
+        reference_id=tile.reference_id,
+        freeboard=freeboard,
+        chip=chip,
+    )
+
+
+def picture(pixels: NativePixels) -> NDArray[np.uint8]:
+    """Return (y, x, 3) uint8, red green blue, stretched over the window's own range."""
+    names = [n for n in ("red", "green", "blue") if n in pixels.bands]
+    planes = np.stack([pixels.reflectance[pixels.bands.index(n)] for n in names], axis=-1)
+    if planes.shape[-1] != 3:
+        planes = np.repeat(planes[..., :1], 3, axis=-1)
+    seen = planes[np.isfinite(planes).all(axis=-1)]
+    if not seen.size:
+        return np.zeros(planes.shape, np.uint8)
+    low, high = np.percentile(seen, 1), np.percentile(seen, 99.5)
+    scaled = np.clip((planes - low) / max(high - low, 1e-4), 0, 1) ** 0.7
+    return np.asarray(np.nan_to_num(scaled * 255), np.uint8)
+
+
+def water_counts(
+    tile: TilePixels,
+    water: NDArray[np.bool_],
+    *,
+    grid: Grid,
+    window: Window,
+    halo: Window,
+    aoi: dict[str, Any],
+    berths: tuple[Berth, ...],
+) -> list[WaterCount]:
+    """Count, for each berth (or the anchorage), the water and how much of it is seen clear.
+
+    With a reference, water is known under cloud too; without, the hidden part is taken to hold
+    as much water as the clear part does.
+    """
+    core = window.within(halo)
+    mask, wet = tile.mask[core], water[core]
+    clear, seen = mask == _CLEAR, mask != 0
+    areas = [(b.name, b.geometry) for b in berths] or [(ANCHORAGE, aoi)]
+    inside_aoi = area_pixels(aoi, grid, window)
+    counts = []
+    # The AOI as a whole comes first, under its own name, for the scene's clear_fraction.
+    for name, geometry in (("", aoi), *areas):
+        inside = inside_aoi if name == "" else area_pixels(geometry, grid, window) & inside_aoi
+        clear_water = float((wet & clear & inside).sum())
+        if tile.reference is not None:
+            total = float((wet & inside).sum())
+        else:
+            share = clear_water / max(1.0, float((clear & inside).sum()))
+            total = clear_water + share * float((inside & seen & ~clear).sum())
+        counts.append(
+            WaterCount(
+                berth=name,
+                water_px=max(total, clear_water),
+                clear_px=clear_water,
+                covered_px=float((seen & inside).sum()),
+                area_px=float(inside.sum()),
+            )
+        )
+    return counts
