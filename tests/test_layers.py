@@ -224,7 +224,11 @@ class Refuse:
         if top == "eo":
             if name not in allowed:
                 raise ImportError(f"{{name}} is not of this layer")
-        elif top not in sys.stdlib_module_names and top not in ("numpy", "scipy"):
+        elif not (
+            top in sys.stdlib_module_names
+            or top in ("numpy", "scipy")
+            or top.startswith("_sysconfigdata")  # the interpreter's own build data
+        ):
             raise ImportError(f"{{name}} is blocked")
         return None
 
