@@ -1,0 +1,181 @@
+"""The hull's cross-profile: how wide the dark strip beside her is.
+
+The model is three levels across the hull, deck, shade and water, blurred by pixel and optics
+and held against all raw pixels along the parallel mid-body, all bands at once, the image never
+resampled. For pixel i at distance u across the hull and band c:
+
+    y_ic = D_c(u, t) f_d(u) + S_c f_s(u) + W_c(u, t) f_w(u) + noise                        (1)
+    f_d = P((u - a) / q) - P((u - b) / q)        share of deck in the pixel                 (2)
+    f_s = P((u - b) / q) - P((u - b - w) / q)    share of shade                             (3)
+    f_w = 1 - f_d - f_s                          share of water                             (4)
+    q^2 = (1/12 + sigma^2) p^2                   pixel's aperture and optics                (5)
+
+with P the normal distribution function, p the pixel [m] and sigma the optics' Gaussian [px].
+Deck and water levels are free per band, as are weak gradients, a pipe rack, a margin of the
+deck's edge and a lee patch of the water, each under a Gaussian prior. The shade's level is
+pinned at a ratio to the water's, by a prior. Hull edges a and b, the axis's skew and the blur
+are refined within priors. For every width w asked all of these are marginalised (exactly where
+linear, else by Laplace's method), which leaves ln L(w).
+
+Noise is estimated from the residuals (:mod:`eo.kernels.profile_noise`); what it shares along
+the hull and between bands is measured by the scores of blocks of the hull (a sandwich) and
+tempers ln L.
+
+One formula on NumPy and CuPy: all arrays of a batch live on one device. Nothing here knows of
+ships' sizes, suns or files.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from eo.core.xp import Array, namespace
+from eo.kernels.profile_model import (
+    Levels,
+    ProfileBatch,
+    ProfileState,
+    column_shapes,
+    evaluate,
+    level_priors,
+    start_state,
+)
+from eo.kernels.profile_noise import BestFit, pick_best, reweigh, width_information
+
+__all__ = ["ProfileBatch", "ProfileFit", "profile_likelihood"]
+
+_COARSE_WIDTHS = 26
+_COARSE_STEPS = (6, 3)
+_FINE_STEPS = 2
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ProfileFit:
+    """What a batch says of its strips; arrays on the batch's device."""
+
+    log_likelihood: Array
+    """(vessel, width) ln L at the batch's widths, maximum 0."""
+    width_m: Array
+    """(vessel,) best width of those asked [m]."""
+    width_bound_m: Array
+    """(vessel,) Cramer-Rao bound of the width's sd, noise taken as independent [m]."""
+    inflation: Array
+    """(vessel,) factor by which correlated noise widened the variance."""
+    shade_ratio: Array
+    """(vessel,) fitted shaded over lit water, mean over the bands."""
+    centre_m: Array
+    """(vessel,) fitted centre of the deck, across [m]."""
+    beam_m: Array
+    """(vessel,) fitted width of the deck [m]."""
+    blur_px: Array
+    """(vessel,) fitted sigma of the optics [px]."""
+    noise: Array
+    """(vessel, band) sd of the water's noise, in the values' unit."""
+    contrast: Array
+    """(vessel,) lit less shaded water in units of the water's noise, best band."""
+    shade_excess: Array
+    """(vessel,) residual in and beyond the strip, in units of the water's noise, mean of bands
+    and of the pixels there: large where something else lies alongside."""
+
+
+def profile_likelihood(batch: ProfileBatch) -> ProfileFit:
+    """Fit eq. (1) to every vessel of a batch and return ln L over its widths.
+
+    Parameters
+    ----------
+    batch
+        Pixels and priors; see :class:`~eo.kernels.profile_model.ProfileBatch`.
+
+    Returns
+    -------
+    ProfileFit
+        ln L and diagnostics.
+
+    Raises
+    ------
+    DeviceError
+        If the batch's arrays live on different devices.
+
+    Notes
+    -----
+    Needs every pixel within reach of the strip (no halo of its own); a vessel should have some
+    dozens of valid ones.
+    """
+    xp, _ = namespace(batch.values, batch.across_m, batch.along, batch.valid, batch.widths_m)
+    every = max(1, batch.widths_m.shape[1] // _COARSE_WIDTHS)
+    coarse = batch.widths_m[:, ::every]
+    state = start_state(batch, coarse, xp)
+    levels = level_priors(batch, state, xp)
+    for steps in _COARSE_STEPS:
+        state, best = _fit(batch, levels, state, coarse, steps, xp)
+    fine = replace(state, shared=_refined(state.shared, coarse, batch.widths_m, xp))
+    shapes = column_shapes(batch, fine, xp)
+    for _ in range(_FINE_STEPS):
+        fine = evaluate(batch, shapes, levels, fine, batch.widths_m, xp, move=True).state
+    evaluation = evaluate(batch, shapes, levels, fine, batch.widths_m, xp, move=False)
+    best = pick_best(evaluation, batch.widths_m, xp)
+    bound, inflation = width_information(batch, fine, best, xp)
+    logl = evaluation.log_likelihood
+    logl = (logl - xp.max(logl, axis=1, keepdims=True)) / inflation[:, None]
+    return _report(batch, levels, fine, best, logl, bound, inflation, xp)
+
+
+def _fit(
+    batch: ProfileBatch,
+    levels: Levels,
+    state: ProfileState,
+    widths_m: Array,
+    steps: int,
+    xp: Any,
+) -> tuple[ProfileState, BestFit]:
+    """Take some steps at all widths, then weigh the pixels anew by the best one's residuals."""
+    shapes = column_shapes(batch, state, xp)
+    for _ in range(steps):
+        state = evaluate(batch, shapes, levels, state, widths_m, xp, move=True).state
+    evaluation = evaluate(batch, shapes, levels, state, widths_m, xp, move=False)
+    best = pick_best(evaluation, widths_m, xp)
+    return reweigh(batch, state, best, xp), best
+
+
+def _refined(shared: Array, coarse: Array, fine: Array, xp: Any) -> Array:
+    """Interpolate the shared parameters from the coarse widths (evenly spaced) to the fine."""
+    step = coarse[:, 1:2] - coarse[:, :1]
+    place = xp.clip((fine - coarse[:, :1]) / step, 0.0, coarse.shape[1] - 1.000001)
+    below = xp.floor(place).astype(xp.int64)
+    part = (place - below)[..., None]
+    rows = xp.arange(shared.shape[0])[:, None]
+    return shared[rows, below] * (1.0 - part) + shared[rows, below + 1] * part
+
+
+def _report(
+    batch: ProfileBatch,
+    levels: Levels,
+    state: ProfileState,
+    best: BestFit,
+    logl: Array,
+    bound: Array,
+    inflation: Array,
+    xp: Any,
+) -> ProfileFit:
+    water = best.levels[..., 4]
+    shade = best.levels[..., 8] + levels.water * best.shared[:, 3:4]
+    safe = xp.where(xp.abs(water) > 1e-6, water, 1e-6)
+    left, right = best.shared[:, 0], best.shared[:, 1]
+    blur = xp.exp(best.shared[:, 2]) / batch.pixel_m
+    beside = (batch.across_m > right[:, None]) & (batch.valid > 0)
+    beside = beside & (batch.across_m < (right + best.width_m + 2.0 * batch.pixel_m)[:, None])
+    excess = xp.mean(best.residual / state.noise[:, None, :], axis=-1)
+    count = xp.maximum(xp.sum(beside, axis=1), 1)
+    return ProfileFit(
+        log_likelihood=logl,
+        width_m=best.width_m,
+        width_bound_m=bound,
+        inflation=inflation,
+        shade_ratio=xp.mean(shade / safe, axis=1),
+        centre_m=0.5 * (left + right),
+        beam_m=right - left,
+        blur_px=xp.sqrt(xp.maximum(blur**2 - 1.0 / 12.0, 0.0)),
+        noise=state.noise,
+        contrast=xp.max((water - shade) / state.noise, axis=1),
+        shade_excess=xp.sum(xp.where(beside, excess, 0.0), axis=1) / count,
+    )

@@ -1,0 +1,391 @@
+"""The blurred three-level profile: its columns, priors, and one step of its fit.
+
+Equations (1) to (5) stand in :mod:`eo.kernels.profile`. Levels of a band are linear and are
+solved exactly; what all bands share moves by Gauss-Newton steps on the residuals that are left
+(variable projection). Arrays are (vessel, width, pixel, ...) throughout: every width asked has
+its own edges, blur and levels, which is what marginalising means.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from eo.core.xp import Array
+
+__all__ = [
+    "Evaluation",
+    "Levels",
+    "ProfileBatch",
+    "ProfileState",
+    "column_shapes",
+    "evaluate",
+    "level_priors",
+    "start_state",
+]
+
+_DECK, _WATER, _SHADE = slice(0, 4), slice(4, 8), slice(8, 9)
+_CLASS = (0, 0, 0, 0, 1, 1, 1, 1, 2)
+"""Class (deck, water, shade) of the nine columns: deck 1, along, pipe rack, margin; water 1,
+across, along, lee; shade 1."""
+_SHARED = 6
+"""Shared parameters: edges a and b, ln q, shade ratio, margin, skew."""
+_PIPE_RACK_M = 2.0
+_MARGIN_M = 2.0
+_LEE_M = 30.0
+_FREE = 1e-8
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ProfileBatch:
+    """Pixels of several hulls, padded to one count; all arrays on one device, float64."""
+
+    values: Array
+    """(vessel, band, pixel) reflectance or radiance; finite everywhere, 0 where not valid."""
+    across_m: Array
+    """(vessel, pixel) distance of the pixel's centre from the hull's axis, positive towards the
+    shaded side [m on the ground]."""
+    along: Array
+    """(vessel, pixel) place along the parallel mid-body, -1 to 1."""
+    valid: Array
+    """(vessel, pixel) 1 where the pixel is used, else 0."""
+    widths_m: Array
+    """(vessel, width) strip widths asked, ascending, evenly spaced from 0 [m]."""
+    beam_m: Array
+    """(vessel,) prior mean of the deck's width [m]."""
+    beam_sd_m: Array
+    """(vessel,) its sd [m]."""
+    centre_sd_m: Array
+    """(vessel,) sd of the hull's place across [m]."""
+    skew_sd_m: Array
+    """(vessel,) sd of the axis's place across at along = 1, from the heading's error [m]."""
+    pixel_m: Array
+    """(vessel,) pixel size as seen across the hull [m]: root of the sum of squares of the
+    pixel's two edges along the normal."""
+    psf_sigma_px: Array
+    """(vessel,) prior mean of the optics' Gaussian sigma [px]."""
+    psf_sigma_sd_px: Array
+    """(vessel,) its sd [px]."""
+    shade_ratio: Array
+    """(vessel, band) prior mean of shaded over lit water."""
+    shade_ratio_sd: Array
+    """(vessel,) sd of that ratio, band by band."""
+    shade_ratio_common_sd: Array
+    """(vessel,) sd of an offset of the ratio that all bands share."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ProfileState:
+    """Where the fit stands."""
+
+    shared: Array
+    """(vessel, width, 6) a [m], b [m], ln q, offset of the shade ratio, margin, skew [m]."""
+    weight: Array
+    """(vessel, pixel) weight of a pixel in units of 1 / noise^2."""
+    noise: Array
+    """(vessel, band) sd of the water's noise."""
+    edges_m: Array
+    """(vessel, 2) deck edges about which margin and lee are laid."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Levels:
+    """Priors of what is linear, and of what is shared."""
+
+    mean: Array
+    """(vessel, band, 9) means of the columns' levels."""
+    precision: Array
+    """(vessel, band, 9) one over their variances."""
+    water: Array
+    """(vessel, band) rough level of lit water."""
+    contrast: Array
+    """(vessel, band) rough deck less water."""
+    shared_mean: Array
+    """(vessel, 6)."""
+    shared_precision: Array
+    """(vessel, 6, 6)."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Evaluation:
+    """The model at one state, for all widths."""
+
+    state: ProfileState
+    """The state, moved by one step where that was asked for."""
+    log_likelihood: Array
+    """(vessel, width) at the state before the step."""
+    residual: Array
+    """(vessel, width, pixel, band)."""
+    shares: Array
+    """(vessel, width, pixel, 3) shares of deck, water, shade."""
+    columns: Array
+    """(vessel, width, pixel, 9)."""
+    jacobian: Array
+    """(vessel, width, pixel, band, 6) by the shared parameters."""
+    width_slope: Array
+    """(vessel, width, pixel, band) derivative by the strip's width."""
+    levels: Array
+    """(vessel, width, band, 9)."""
+    normal: Array
+    """(vessel, width, band, 9, 9) normal matrices of the levels."""
+    shared_normal: Array
+    """(vessel, width, 6, 6) normal matrix of the shared parameters, levels eliminated."""
+
+
+def _blur_m(batch: ProfileBatch, sigma_px: Array, xp: Any) -> Array:
+    """Return q by eq. (5) [m]."""
+    return batch.pixel_m * xp.sqrt(1.0 / 12.0 + sigma_px**2)
+
+
+def _masked_median(values: Array, mask: Array, fallback: Array, xp: Any) -> Array:
+    """Median over the last axis where `mask`; `fallback` where fewer than three are left."""
+    enough = xp.sum(mask, axis=-1) >= 3
+    keep = xp.where(enough[..., None], mask, xp.ones_like(mask))
+    found = xp.nanmedian(xp.where(keep, values, xp.nan), axis=-1)
+    return xp.where(enough, found, fallback)
+
+
+def start_state(batch: ProfileBatch, widths_m: Array, xp: Any) -> ProfileState:
+    """Return the state before any fit: edges as given, even weights, noise from the water."""
+    vessels, count = widths_m.shape
+    half = 0.5 * batch.beam_m
+    shared = xp.zeros((vessels, count, _SHARED))
+    shared[..., 0] = -half[:, None]
+    shared[..., 1] = half[:, None]
+    shared[..., 2] = xp.log(_blur_m(batch, batch.psf_sigma_px, xp))[:, None]
+    water, spread = _rough_water(batch, xp)
+    noise = xp.maximum(1.4826 * spread, xp.maximum(0.01 * xp.abs(water), 1e-4))
+    return ProfileState(
+        shared=shared,
+        weight=batch.valid * 1.0,
+        noise=noise,
+        edges_m=xp.stack([-half, half], axis=-1),
+    )
+
+
+def _rough_water(batch: ProfileBatch, xp: Any) -> tuple[Array, Array]:
+    """Median and median deviation (vessel, band) of the water farther from the hull."""
+    valid = batch.valid > 0
+    beyond = xp.abs(batch.across_m) - 0.5 * batch.beam_m[:, None]
+    reach = xp.max(xp.where(valid, batch.across_m, -xp.inf), axis=1) - 0.5 * batch.beam_m
+    least = 1.5 * batch.pixel_m[:, None]
+    far = xp.where(batch.across_m > 0, xp.maximum(0.5 * reach[:, None], least), least)
+    mask = xp.broadcast_to((valid & (beyond > far))[:, None, :], batch.values.shape)
+    zero = xp.zeros(batch.values.shape[:2])
+    middle = _masked_median(batch.values, mask, zero, xp)
+    spread = _masked_median(xp.abs(batch.values - middle[..., None]), mask, zero + 1e-3, xp)
+    return middle, spread
+
+
+def level_priors(batch: ProfileBatch, state: ProfileState, xp: Any) -> Levels:
+    """Return the priors of levels and shared parameters, scaled by rough levels."""
+    water, _ = _rough_water(batch, xp)
+    core = (batch.valid > 0) & (
+        xp.abs(batch.across_m) < xp.maximum(0.3 * batch.beam_m, 0.6 * batch.pixel_m)[:, None]
+    )
+    mask = xp.broadcast_to(core[:, None, :], batch.values.shape)
+    deck = _masked_median(batch.values, mask, 2.0 * water, xp)
+    scale = xp.maximum(xp.abs(deck - water), 3.0 * state.noise)
+    bright = xp.maximum(xp.abs(water), state.noise)
+    free = xp.zeros_like(water)
+    mean = xp.stack(
+        [deck, free, free, free, water, free, free, free, batch.shade_ratio * water], axis=-1
+    )
+    sd_inverse = xp.stack(
+        [
+            _FREE / scale,
+            1.0 / (0.3 * scale),
+            1.0 / (0.5 * scale),
+            1.0 / (0.06 * scale),
+            _FREE / bright,
+            1.0 / (0.15 * bright),
+            1.0 / (0.15 * bright),
+            1.0 / (0.12 * bright),
+            1.0 / (batch.shade_ratio_sd[:, None] * bright),
+        ],
+        axis=-1,
+    )
+    shared_mean, shared_precision = _shared_priors(batch, xp)
+    return Levels(
+        mean=mean,
+        precision=sd_inverse**2,
+        water=water,
+        contrast=deck - water,
+        shared_mean=shared_mean,
+        shared_precision=shared_precision,
+    )
+
+
+def _shared_priors(batch: ProfileBatch, xp: Any) -> tuple[Array, Array]:
+    vessels = batch.beam_m.shape[0]
+    mean = xp.zeros((vessels, _SHARED))
+    mean[:, 0] = -0.5 * batch.beam_m
+    mean[:, 1] = 0.5 * batch.beam_m
+    mean[:, 2] = xp.log(_blur_m(batch, batch.psf_sigma_px, xp))
+    centre, beam = batch.centre_sd_m**-2.0, batch.beam_sd_m**-2.0
+    precision = xp.zeros((vessels, _SHARED, _SHARED))
+    precision[:, 0, 0] = precision[:, 1, 1] = 0.25 * centre + beam
+    precision[:, 0, 1] = precision[:, 1, 0] = 0.25 * centre - beam
+    # d ln q = sigma d sigma / (1/12 + sigma^2), from eq. (5).
+    spread = batch.psf_sigma_px * batch.psf_sigma_sd_px / (1.0 / 12.0 + batch.psf_sigma_px**2)
+    precision[:, 2, 2] = spread**-2.0
+    precision[:, 3, 3] = batch.shade_ratio_common_sd**-2.0
+    precision[:, 4, 4] = 0.08**-2.0
+    precision[:, 5, 5] = batch.skew_sd_m**-2.0
+    return mean, precision
+
+
+def column_shapes(batch: ProfileBatch, state: ProfileState, xp: Any) -> Array:
+    """Return the smooth factors (vessel, pixel, 9) that the shares are multiplied with."""
+    u, t = batch.across_m, batch.along
+    left, right = state.edges_m[:, :1], state.edges_m[:, 1:]
+    one = xp.ones_like(u)
+    pipe = xp.exp(-0.5 * ((u - 0.5 * (left + right)) / _PIPE_RACK_M) ** 2)
+    margin = xp.exp(-0.5 * (xp.minimum(u - right, 0.0) / _MARGIN_M) ** 2)
+    lee = xp.where(u > right, xp.exp(-0.5 * ((u - right) / _LEE_M) ** 2), 0.0)
+    return xp.stack([one, t, pipe, margin, one, u / 50.0, t, lee, one], axis=-1)
+
+
+def _normal_cdf_pdf(z: Array, xp: Any) -> tuple[Array, Array]:
+    """Return P(z) and its derivative; Abramowitz & Stegun 26.2.17, error below 7.5e-8.
+
+    Written out since NumPy has none and SciPy's and CuPy's stand in different places.
+    """
+    size = xp.minimum(xp.abs(z), 12.0)
+    pdf = 0.3989422804014327 * xp.exp(-0.5 * size * size)
+    k = 1.0 / (1.0 + 0.2316419 * size)
+    tail = k * (
+        0.319381530 + k * (-0.356563782 + k * (1.781477937 + k * (-1.821255978 + k * 1.330274429)))
+    )
+    tail = pdf * tail
+    return xp.where(z > 0, 1.0 - tail, tail), pdf
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Edges:
+    shares: Array
+    left: Array
+    right: Array
+    outer: Array
+    blur_shares: Array
+
+
+def _edges(batch: ProfileBatch, shared: Array, widths_m: Array, xp: Any) -> _Edges:
+    """Shares of deck, water, shade by eqs. (2)-(4), and the densities at the three edges."""
+    u = batch.across_m[:, None, :] - shared[..., 5:6] * batch.along[:, None, :]
+    a, b = shared[..., 0:1], shared[..., 1:2]
+    scale = xp.exp(-shared[..., 2:3])
+    z = [(u - a) * scale, (u - b) * scale, (u - b - widths_m[..., None]) * scale]
+    (p_a, g_a), (p_b, g_b), (p_s, g_s) = (_normal_cdf_pdf(item, xp) for item in z)
+    deck, shade = p_a - p_b, p_b - p_s
+    shares = xp.stack([deck, 1.0 - deck - shade, shade], axis=-1)
+    # d P((u - x) / q) / d ln q = -z p(z)
+    d_deck = -z[0] * g_a + z[1] * g_b
+    d_shade = -z[1] * g_b + z[2] * g_s
+    blur = xp.stack([d_deck, -d_deck - d_shade, d_shade], axis=-1)
+    return _Edges(
+        shares=shares, left=g_a * scale, right=g_b * scale, outer=g_s * scale, blur_shares=blur
+    )
+
+
+def evaluate(
+    batch: ProfileBatch,
+    shapes: Array,
+    levels: Levels,
+    state: ProfileState,
+    widths_m: Array,
+    xp: Any,
+    *,
+    move: bool,
+) -> Evaluation:
+    """Solve the levels at a state, judge it, and (if `move`) take one step of the rest."""
+    shared, weight = state.shared, state.weight[:, None, :, None]
+    edges = _edges(batch, shared, widths_m, xp)
+    columns = edges.shares[..., list(_CLASS)] * shapes[:, None]
+    precise = state.noise**-2.0
+    shade_column = edges.shares[..., 2:3] * levels.water[:, None, None, :]
+    margin_column = (edges.shares[..., 0] * shapes[:, None, :, 3])[..., None] * (
+        levels.contrast[:, None, None, :]
+    )
+    data = xp.swapaxes(batch.values, 1, 2)[:, None]
+    data = data - shade_column * shared[..., 3, None, None]
+    data = data - margin_column * shared[..., 4, None, None]
+    weighted = xp.swapaxes(columns * weight, -1, -2)
+    gram = (weighted @ columns)[:, :, None] * precise[:, None, :, None, None]
+    normal = gram + (levels.precision[:, None, :, :, None] * xp.eye(shapes.shape[-1]))
+    right = xp.swapaxes(weighted @ data, -1, -2) * precise[:, None, :, None]
+    right = right + (levels.precision * levels.mean)[:, None]
+    inverse = xp.linalg.inv(normal)
+    beta = (inverse @ right[..., None])[..., 0]
+    residual = data - columns @ xp.swapaxes(beta, -1, -2)
+    jacobian, slope = _slopes(
+        batch, shapes, levels, beta, shared, edges, shade_column, margin_column, xp
+    )
+    scaled = jacobian * (weight * precise[:, None, None, :])[..., None]
+    cross = xp.einsum("vhnk,vhncq->vhckq", columns, scaled, optimize=True)
+    square = xp.einsum("vhncp,vhncq->vhpq", jacobian, scaled, optimize=True)
+    square = square - xp.einsum("vhckp,vhckq->vhpq", cross, inverse @ cross, optimize=True)
+    square = square + levels.shared_precision[:, None]
+    away = shared - levels.shared_mean[:, None]
+    pull = (levels.shared_precision[:, None] @ away[..., None])[..., 0]
+    gradient = xp.einsum("vhncq,vhnc->vhq", scaled, residual, optimize=True) - pull
+    misfit = xp.sum(residual**2 * weight * precise[:, None, None, :], axis=(-1, -2))
+    misfit = misfit + xp.sum((beta - levels.mean[:, None]) ** 2 * levels.precision[:, None], (2, 3))
+    misfit = misfit + xp.sum(away * pull, axis=-1)
+    logl = -0.5 * (
+        misfit + xp.linalg.slogdet(square)[1] + xp.sum(xp.linalg.slogdet(normal)[1], axis=-1)
+    )
+    if move:
+        step = xp.linalg.solve(square, gradient[..., None])[..., 0]
+        state = replace(state, shared=shared + _limited(step, shared, xp))
+    return Evaluation(
+        state=state,
+        log_likelihood=logl,
+        residual=residual,
+        shares=edges.shares,
+        columns=columns,
+        jacobian=jacobian,
+        width_slope=slope,
+        levels=beta,
+        normal=normal,
+        shared_normal=square,
+    )
+
+
+def _limited(step: Array, shared: Array, xp: Any) -> Array:
+    """Cut a step: an edge moves by one blur width at most, so that it cannot jump a strip."""
+    blur = xp.exp(shared[..., 2])
+    three = xp.stack([blur, blur, 0.3 * xp.ones_like(blur)], axis=-1)
+    rest = xp.broadcast_to(xp.stack([blur, blur, blur], axis=-1) * 0 + 0.5, three.shape)
+    limit = xp.concatenate([three, rest], axis=-1)
+    limit[..., 5] = blur
+    return xp.clip(step, -limit, limit)
+
+
+def _slopes(
+    batch: ProfileBatch,
+    shapes: Array,
+    levels: Levels,
+    beta: Array,
+    shared: Array,
+    edges: _Edges,
+    shade_column: Array,
+    margin_column: Array,
+    xp: Any,
+) -> tuple[Array, Array]:
+    """Return the derivatives of eq. (1) by the shared parameters and by the width."""
+    smooth = shapes[:, None]
+    turned = xp.swapaxes(beta, -1, -2)
+    deck = smooth[..., _DECK] @ turned[..., _DECK, :]
+    deck = deck + (smooth[..., 3:4] * levels.contrast[:, None, None]) * shared[..., 4, None, None]
+    water = smooth[..., _WATER] @ turned[..., _WATER, :]
+    shade = smooth[..., _SHADE] @ turned[..., _SHADE, :]
+    shade = shade + levels.water[:, None, None, :] * shared[..., 3, None, None]
+    by_left = edges.left[..., None] * (water - deck)
+    by_width = edges.outer[..., None] * (shade - water)
+    by_right = edges.right[..., None] * (deck - shade) + by_width
+    blur = edges.blur_shares
+    by_blur = blur[..., 0:1] * deck + blur[..., 1:2] * water + blur[..., 2:3] * shade
+    by_skew = batch.along[:, None, :, None] * (by_left + by_right)
+    jacobian = xp.stack([by_left, by_right, by_blur, shade_column, margin_column, by_skew], axis=-1)
+    return jacobian, by_width

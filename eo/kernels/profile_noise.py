@@ -1,0 +1,140 @@
+"""Noise of the profile fit: weights against clutter, and what correlation costs.
+
+Pixels of one hull are not independent witnesses: pipes run along the deck, waves along the
+water, and all bands see the same clutter. Counting them as independent makes any interval far
+too narrow; here the scores of blocks along the hull say by how much.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from eo.core.xp import Array
+from eo.kernels.profile_model import Evaluation, ProfileBatch, ProfileState
+
+__all__ = ["BestFit", "pick_best", "reweigh", "width_information"]
+
+_STUDENT_DOF = 4.0
+_BLOCKS = 8
+"""Blocks along the hull whose scores measure correlation."""
+_PRIOR_INFLATION = 2.0
+_PRIOR_INFLATION_DOF = 4.0
+"""Shrinks the factor, known from eight blocks only, towards a usual value."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class BestFit:
+    """The evaluation at each vessel's best width; arrays (vessel, ...)."""
+
+    index: Array
+    """(vessel,) index of the best width."""
+    width_m: Array
+    """(vessel,)."""
+    shared: Array
+    """(vessel, 6)."""
+    residual: Array
+    """(vessel, pixel, band)."""
+    shares: Array
+    """(vessel, pixel, 3)."""
+    columns: Array
+    """(vessel, pixel, 9)."""
+    jacobian: Array
+    """(vessel, pixel, band, 6)."""
+    width_slope: Array
+    """(vessel, pixel, band)."""
+    levels: Array
+    """(vessel, band, 9)."""
+    normal: Array
+    """(vessel, band, 9, 9)."""
+    shared_normal: Array
+    """(vessel, 6, 6)."""
+
+
+def pick_best(evaluation: Evaluation, widths_m: Array, xp: Any) -> BestFit:
+    """Return the evaluation at the best width of each vessel."""
+    index = xp.argmax(evaluation.log_likelihood, axis=1)
+    rows = xp.arange(index.shape[0])
+    return BestFit(
+        index=index,
+        width_m=widths_m[rows, index],
+        shared=evaluation.state.shared[rows, index],
+        residual=evaluation.residual[rows, index],
+        shares=evaluation.shares[rows, index],
+        columns=evaluation.columns[rows, index],
+        jacobian=evaluation.jacobian[rows, index],
+        width_slope=evaluation.width_slope[rows, index],
+        levels=evaluation.levels[rows, index],
+        normal=evaluation.normal[rows, index],
+        shared_normal=evaluation.shared_normal[rows, index],
+    )
+
+
+def _spread(residual: Array, mask: Array, xp: Any) -> tuple[Array, Array]:
+    """Robust sd (vessel, band) of the residuals where `mask`, and whether enough are there."""
+    enough = xp.sum(mask, axis=1) >= 6
+    keep = xp.where(enough[:, None], mask, xp.ones_like(mask))[..., None]
+    return 1.4826 * xp.nanmedian(xp.where(keep, xp.abs(residual), xp.nan), axis=1), enough
+
+
+def reweigh(batch: ProfileBatch, state: ProfileState, best: BestFit, xp: Any) -> ProfileState:
+    """Return the state with noise and weights taken from the best fit's residuals.
+
+    Water and deck have noise of their own; Student-t weights (4 degrees of freedom) take
+    clutter down; an edge's own roughness is bounded by the deck's noise.
+    """
+    valid = batch.valid > 0
+    deck_share = best.shares[..., 0]
+    water_sd, water_known = _spread(best.residual, valid & (deck_share < 0.1), xp)
+    deck_sd, deck_known = _spread(best.residual, valid & (deck_share > 0.8), xp)
+    floor = xp.maximum(0.01 * xp.abs(best.levels[..., 4]), 1e-4)
+    noise = xp.maximum(xp.where(water_known[:, None], water_sd, state.noise), floor)
+    ratio = xp.clip(xp.mean((deck_sd / noise) ** 2, axis=1), 1.0, 2500.0)
+    ratio = xp.where(deck_known, ratio, 25.0)
+    uneven = 1.0 + (ratio[:, None] - 1.0) * xp.clip(deck_share, 0.0, 1.0)
+    square = xp.mean((best.residual / noise[:, None, :]) ** 2, axis=-1) / uneven
+    student = xp.minimum((_STUDENT_DOF + 1.0) / (_STUDENT_DOF + square), 1.0)
+    return replace(
+        state,
+        shared=state.shared,
+        weight=valid * student / uneven,
+        noise=noise,
+        edges_m=best.shared[:, :2],
+    )
+
+
+def width_information(
+    batch: ProfileBatch, state: ProfileState, best: BestFit, xp: Any
+) -> tuple[Array, Array]:
+    """Return the bound of the width's sd (vessel,) [m] and the sandwich's factor (vessel,).
+
+    The width's derivative is cleared of what levels and shared parameters can imitate; its
+    information H and the spread J of its scores, summed over blocks along the hull, agree where
+    noise is independent. J / H, shrunk and never below 1, is the factor.
+    """
+    precise = state.noise**-2.0
+    weight = state.weight[..., None] * precise[:, None, :]
+    slope = best.width_slope
+    cross = xp.einsum("vnk,vncq->vckq", best.columns, best.jacobian * weight[..., None])
+    on_columns = xp.einsum("vnk,vnc->vck", best.columns, slope * weight)
+    on_shared = xp.einsum("vncq,vnc->vq", best.jacobian, slope * weight)
+    solved = xp.linalg.solve(best.normal, on_columns[..., None])[..., 0]
+    on_shared = on_shared - xp.einsum("vckq,vck->vq", cross, solved)
+    shared = xp.linalg.solve(best.shared_normal, on_shared[..., None])[..., 0]
+    left = on_columns - xp.einsum("vckq,vq->vck", cross, shared)
+    column = xp.linalg.solve(best.normal, left[..., None])[..., 0]
+    clear = slope - xp.einsum("vncq,vq->vnc", best.jacobian, shared)
+    clear = clear - xp.einsum("vnk,vck->vnc", best.columns, column)
+    # The priors' share of the information makes the product with the raw slope, not the square.
+    information = xp.sum(slope * clear * weight, axis=(1, 2))
+    data = xp.sum(clear**2 * weight, axis=(1, 2))
+    score = xp.sum(clear * best.residual * weight, axis=2)
+    block = xp.clip(xp.floor((batch.along + 1.0) * (0.5 * _BLOCKS)), 0, _BLOCKS - 1)
+    member = block[..., None] == xp.arange(_BLOCKS)
+    sums = xp.sum(score[..., None] * member, axis=1)
+    found = xp.sum(sums**2, axis=1) / xp.maximum(data, 1e-12)
+    mixed = (_PRIOR_INFLATION * _PRIOR_INFLATION_DOF + found * _BLOCKS) / (
+        _PRIOR_INFLATION_DOF + _BLOCKS
+    )
+    bound = xp.maximum(information, 1e-12) ** -0.5
+    return bound, xp.maximum(mixed, 1.0)
