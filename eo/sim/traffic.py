@@ -1,0 +1,291 @@
+"""Who lies where in a look: ships at berth and at anchor, tugs, barges, boats, buoys."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from eo.sim.fleet import Ship, TrueCall
+from eo.sim.options import SimOptions, stream
+from eo.sim.port import BerthPlan, Port
+from eo.sim.ships import boat_parts, hull_outline, ship_parts, tug_parts
+from eo.sim.solids import Prism, box, place
+
+__all__ = ["Afloat", "afloat_in_look"]
+
+Array = Any
+
+FENDER_M = 1.6
+"""Gap between hull and quay."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Afloat:
+    """One vessel in one look, in the grid's axes."""
+
+    name: str
+    """Ship's id, or a name within the look."""
+    kind: str
+    """tanker, cargo, barge, tug, boat or buoy."""
+    x_m: float
+    """Centre, east of the area's centre."""
+    y_m: float
+    """Centre, north of the area's centre."""
+    bearing_deg: float
+    """Grid bearing towards the bow."""
+    length_m: float
+    """Length."""
+    beam_m: float
+    """Beam."""
+    parts: list[Prism]
+    """Her solids, in place."""
+    berth: BerthPlan | None = None
+    """Where she is moored."""
+    call_id: str | None = None
+    """Her port call."""
+    draught_m: float | None = None
+    """Her draught."""
+    freeboard_m: float | None = None
+    """Main deck above water."""
+    fill: float | None = None
+    """Her fill."""
+    wake: bool = False
+    """Whether she moves and leaves foam behind."""
+
+    @property
+    def outline(self) -> Array:
+        """(k, 2) hull at the waterline."""
+        plan = hull_outline(self.length_m, self.beam_m)
+        angle = np.radians(self.bearing_deg)
+        along = np.array([np.sin(angle), np.cos(angle)])
+        across = np.array([np.cos(angle), -np.sin(angle)])
+        return plan[:, :1] * along + plan[:, 1:] * across + np.array([self.x_m, self.y_m])
+
+
+def afloat_in_look(
+    options: SimOptions,
+    port: Port,
+    fleet: tuple[tuple[Ship, ...], tuple[TrueCall, ...]],
+    when: dt.datetime,
+    wind_from_deg: float,
+) -> list[Afloat]:
+    """Return everything afloat at a time."""
+    ships = {ship.vessel_id: ship for ship in fleet[0]}
+    rng = stream(options, "traffic", when.isoformat())
+    found: list[Afloat] = []
+    for call in fleet[1]:
+        if call.arrival <= when < call.departure:
+            ship = ships[call.vessel_id]
+            moored = _moored(options, port.berths[call.berth], ship, call, when)
+            found.append(moored)
+            if options.nuisances.tugs:
+                found += _alongside(options, rng, moored, port.berths[call.berth], call, when)
+    if options.nuisances.anchored and options.extent_m > 900:
+        found += _anchored(options, port, when, wind_from_deg)
+    if options.nuisances.small_craft:
+        found += _small(options, port, rng, found)
+    return found
+
+
+def _vector(bearing_deg: float) -> Array:
+    angle = np.radians(bearing_deg)
+    return np.array([np.sin(angle), np.cos(angle)])
+
+
+def _moored(
+    options: SimOptions, berth: BerthPlan, ship: Ship, call: TrueCall, when: dt.datetime
+) -> Afloat:
+    rng = stream(options, "berthing", call.call_id)
+    slack = max(0.0, berth.length_m - ship.length_m - 8.0) / 2
+    along = rng.uniform(-0.6, 0.6) * slack
+    out = FENDER_M + ship.beam_m / 2 + rng.uniform(0.0, 0.8)
+    x, y = (
+        np.array([berth.x_m, berth.y_m])
+        + along * _vector(berth.along_deg)
+        + out * _vector(berth.outward_deg)
+    )
+    bearing = (berth.along_deg + (180.0 if call.bow_out else 0.0) + rng.normal(0, 0.25)) % 360
+    fill = call.fill_at(when)
+    draught = ship.draught_at(fill)
+    trim = float(np.interp(fill, [0, 1], [1.3, 0.2])) * rng.uniform(0.3, 1.0)
+    parts = ship_parts(
+        ship.length_m,
+        ship.beam_m,
+        ship.depth_m - draught,
+        ship.style,
+        trim_m=trim if options.nuisances.trim else 0.0,
+        clutter=options.nuisances.clutter,
+    )
+    return Afloat(
+        name=ship.vessel_id,
+        kind="tanker",
+        x_m=float(x),
+        y_m=float(y),
+        bearing_deg=float(bearing),
+        length_m=ship.length_m,
+        beam_m=ship.beam_m,
+        parts=place(parts, float(x), float(y), float(bearing)),
+        berth=berth,
+        call_id=call.call_id,
+        draught_m=draught,
+        freeboard_m=ship.depth_m - draught,
+        fill=fill,
+    )
+
+
+def _alongside(
+    options: SimOptions,
+    rng: np.random.Generator,
+    ship: Afloat,
+    berth: BerthPlan,
+    call: TrueCall,
+    when: dt.datetime,
+) -> list[Afloat]:
+    """Tugs near arrival and departure; a bunker barge now and then in between."""
+    edge = min(when - call.arrival, call.departure - when)
+    found = []
+    if edge < dt.timedelta(hours=5) or rng.random() < 0.08:
+        for sign in (-1, 1)[: int(rng.integers(1, 3))]:
+            size = (float(rng.uniform(24, 34)), float(rng.uniform(8.5, 11.5)))
+            along = sign * rng.uniform(0.2, 0.36) * ship.length_m
+            found.append(_beside(rng, ship, berth, along, size, "tug"))
+    elif rng.random() < 0.2:
+        size = (float(rng.uniform(38, 55)), float(rng.uniform(8.0, 10.5)))
+        along = float(rng.uniform(-0.2, 0.2)) * ship.length_m
+        found.append(_beside(rng, ship, berth, along, size, "barge"))
+    return found
+
+
+def _beside(
+    rng: np.random.Generator,
+    ship: Afloat,
+    berth: BerthPlan,
+    along_m: float,
+    size: tuple[float, float],
+    kind: str,
+) -> Afloat:
+    length, beam = size
+    out = ship.beam_m / 2 + beam / 2 + rng.uniform(0.6, 1.8)
+    x, y = (
+        np.array([ship.x_m, ship.y_m])
+        + along_m * _vector(ship.bearing_deg)
+        + out * _vector(berth.outward_deg)
+    )
+    bearing = (ship.bearing_deg + (180 if rng.random() < 0.5 else 0) + rng.normal(0, 2)) % 360
+    style = int(rng.integers(2**31))
+    if kind == "tug":
+        parts = tug_parts(length, beam, style)
+    else:
+        parts = ship_parts(length, beam, float(rng.uniform(1.0, 2.2)), style, clutter=False)
+    return Afloat(
+        name=f"{kind}-{style % 100000:05d}",
+        kind=kind,
+        x_m=float(x),
+        y_m=float(y),
+        bearing_deg=float(bearing),
+        length_m=length,
+        beam_m=beam,
+        parts=place(parts, float(x), float(y), float(bearing)),
+    )
+
+
+def _anchored(
+    options: SimOptions, port: Port, when: dt.datetime, wind_from_deg: float
+) -> list[Afloat]:
+    """A cargo ship or tanker at anchor for some days in every ten."""
+    rng = stream(options, "anchored")
+    first = dt.datetime.fromisoformat(options.start).replace(tzinfo=dt.UTC)
+    found = []
+    for number in range(max(1, options.days // 10)):
+        begin = first + dt.timedelta(days=float(rng.uniform(0, 10)) + 10 * number)
+        end = begin + dt.timedelta(days=float(rng.uniform(1, 5)))
+        length = float(rng.uniform(80, 150))
+        beam = length / float(rng.uniform(5.8, 6.6))
+        freeboard = float(rng.uniform(2.2, 6.0))
+        kind = "cargo" if rng.random() < 0.5 else "tanker"
+        style = int(rng.integers(2**31))
+        spot = rng.uniform(-20, 20, 2)
+        swing = float(rng.normal(0, 12))
+        if not begin <= when < end:
+            continue
+        # Off the piers' end, between island and breakwater.
+        middle = -0.36 * options.extent_m * _vector(port.axis_deg)
+        x, y = middle + 0.03 * options.extent_m * _vector(port.axis_deg + 90) + spot
+        bearing = (wind_from_deg + swing) % 360
+        parts = ship_parts(
+            length, beam, freeboard, style, clutter=options.nuisances.clutter, kind=kind
+        )
+        found.append(
+            Afloat(
+                name=f"anchored-{number + 1}",
+                kind=kind,
+                x_m=float(x),
+                y_m=float(y),
+                bearing_deg=float(bearing),
+                length_m=length,
+                beam_m=beam,
+                parts=place(parts, float(x), float(y), float(bearing)),
+                freeboard_m=freeboard,
+            )
+        )
+    return found
+
+
+def _small(
+    options: SimOptions, port: Port, rng: np.random.Generator, others: list[Afloat]
+) -> list[Afloat]:
+    half = options.extent_m / 2
+    fixed = stream(options, "buoys")
+    buoys = [("buoy", *fixed.uniform(-0.9 * half, 0.9 * half, 2)) for _ in range(5)]
+    boats = [
+        ("boat", *rng.uniform(-0.95 * half, 0.95 * half, 2)) for _ in range(int(rng.integers(1, 7)))
+    ]
+    found = []
+    for number, (kind, x, y) in enumerate(buoys + boats):
+        if not _free(port, others, float(x), float(y)):
+            continue
+        bearing = float(rng.uniform(0, 360))
+        length = 2.6 if kind == "buoy" else float(rng.uniform(6, 24))
+        beam = 2.6 if kind == "buoy" else length * float(rng.uniform(0.26, 0.36))
+        if kind == "buoy":
+            parts = [box((-1.3, 1.3), (-1.3, 1.3), (0.0, 3.0), "orange", "orange")]
+        else:
+            parts = boat_parts(length, beam, int(rng.integers(2**31)))
+        found.append(
+            Afloat(
+                name=f"{kind}-{number}",
+                kind=kind,
+                x_m=float(x),
+                y_m=float(y),
+                bearing_deg=bearing,
+                length_m=length,
+                beam_m=beam,
+                parts=place(parts, float(x), float(y), bearing),
+                wake=kind == "boat" and bool(rng.random() < 0.5),
+            )
+        )
+    return found
+
+
+def _free(port: Port, others: list[Afloat], x: float, y: float) -> bool:
+    """Whether a place is open water."""
+    if bool(port.on_land(np.asarray(x), np.asarray(y), 40.0)):
+        return False
+    ux, uy = _vector(port.axis_deg)
+    across = x * uy - y * ux
+    piers = {round(berth.x_m * uy - berth.y_m * ux, 1) for berth in port.berths}
+    if any(abs(across - pier) < 90 for pier in piers) and x * ux + y * uy > port.shore_m - 620:
+        return False
+    if port.island and np.hypot(x - port.island[0], y - port.island[1]) < 110:
+        return False
+    if port.breakwater.size and np.min(np.hypot(*(_dense(port.breakwater) - [x, y]).T)) < 40:
+        return False
+    return all(np.hypot(x - ship.x_m, y - ship.y_m) > ship.length_m for ship in others)
+
+
+def _dense(line: Array) -> Array:
+    share = np.linspace(0, 1, 40)[:, None]
+    return np.vstack([a + (b - a) * share for a, b in zip(line[:-1], line[1:], strict=True)])

@@ -1,0 +1,185 @@
+"""The surface between the solids: water with glint, wakes, breakers and wind lee, and textures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy import ndimage
+
+from eo.sim.clouds import fractal_noise
+from eo.sim.options import SimOptions, stream
+from eo.sim.port import Port
+from eo.sim.render import Surface
+from eo.sim.traffic import Afloat
+
+__all__ = ["Textures", "Weather", "make_surface", "make_textures"]
+
+Array = Any
+
+# Light out of coastal water as reflectance in blue, green, red, nir, swir16, after the dark and
+# the turbid water of real port scenes.
+_CLEAR = np.array([0.034, 0.031, 0.014, 0.007, 0.003], dtype=np.float32)
+_TURBID = np.array([0.052, 0.064, 0.046, 0.020, 0.006], dtype=np.float32)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Weather:
+    """Wind and water of one look."""
+
+    wind_m_s: float
+    """Wind speed."""
+    wind_from_deg: float
+    """Grid bearing the wind comes from."""
+    turbidity: float
+    """0 clear, 1 turbid."""
+    glint: float
+    """Mean reflectance of sun and sky mirrored by the water."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Textures:
+    """Fields that every look of a campaign shares, on periodic lattices, mean 0, deviation 1."""
+
+    ground: Array
+    """Unevenness of ground and paint."""
+    ground_m: float
+    """Its step."""
+    water: Array
+    """Patches in the water."""
+    water_m: float
+    """Their step."""
+
+
+def make_textures(options: SimOptions) -> Textures:
+    """Return the campaign's textures."""
+    size = 1024
+    return Textures(
+        ground=fractal_noise(stream(options, "ground"), size, slope=1.6),
+        ground_m=max(1.5, options.extent_m / 1000.0),
+        water=fractal_noise(stream(options, "water"), 256, slope=3.0),
+        water_m=2.0 * options.extent_m / 256,
+    )
+
+
+def make_surface(
+    options: SimOptions,
+    port: Port,
+    afloat: list[Afloat],
+    weather: Weather,
+    textures: Textures,
+    bands: tuple[int, ...],
+    seed: int,
+) -> Surface:
+    """Return the functions of place that the renderer asks for.
+
+    Parameters
+    ----------
+    bands
+        Places of the rendered bands among blue, green, red, nir, swir16.
+    seed
+        Seed of the look's own ripples.
+    """
+    rough = options.nuisances.texture
+    ripples = fractal_noise(np.random.default_rng(seed), 512, slope=1.8)
+    choice = list(bands)
+    spread = 1.0 if rough else 0.0
+
+    def leaving(x: Array, y: Array) -> Array:
+        patch = _sample(textures.water, textures.water_m, x, y)
+        share = np.clip(weather.turbidity + 0.10 * spread * patch, 0.0, 1.0)[None]
+        low, high = (tone[choice][:, None, None] for tone in (_CLEAR, _TURBID))
+        return (low + share * (high - low)).astype(np.float32)
+
+    def glint(x: Array, y: Array) -> Array:
+        ripple = _sample(ripples, 6.0, x, y)
+        streak = _sample(textures.water, 0.37 * textures.water_m, y, x)
+        field = weather.glint * (1 + spread * (0.16 * ripple + 0.12 * streak))
+        if options.nuisances.wind_lee:
+            field = field * _lee(afloat, weather, x, y)
+        return np.maximum(field, 0.0).astype(np.float32)
+
+    def foam(x: Array, y: Array) -> Array:
+        patch = _sample(ripples, 2.1, x, y)
+        share = np.zeros(np.broadcast_shapes(np.shape(x), np.shape(y)), dtype=np.float32)
+        for boat in afloat:
+            if boat.wake:
+                share = np.maximum(share, _wake(boat, x, y))
+        windy = np.clip((weather.wind_m_s - 4.5) / 6.0, 0.0, 1.0)
+        if windy > 0:
+            share = np.maximum(share, windy * _breakers(port, weather, x, y, patch))
+        return share.astype(np.float32)
+
+    def ground(x: Array, y: Array) -> Array:
+        noise = _sample(textures.ground, textures.ground_m, x, y)
+        return np.clip(1 + 0.13 * spread * noise, 0.45, 1.8).astype(np.float32)
+
+    return Surface(leaving=leaving, glint=glint, foam=foam, ground=ground)
+
+
+def _sample(field: Array, step_m: float, x: Array, y: Array) -> Array:
+    """Bilinear samples of a periodic lattice on the grid of x (columns) and y (rows)."""
+    size = field.shape[0]
+    cols, rows = np.ravel(x) / step_m, np.ravel(y) / step_m
+    c0, r0 = np.floor(cols).astype(int), np.floor(rows).astype(int)
+    cf, rf = (cols - c0).astype(np.float32), (rows - r0).astype(np.float32)[:, None]
+    c0, r0 = c0 % size, r0 % size
+    upper = field[r0] * (1 - rf) + field[(r0 + 1) % size] * rf
+    return upper[:, c0] * (1 - cf) + upper[:, (c0 + 1) % size] * cf
+
+
+def _lee(afloat: list[Afloat], weather: Weather, x: Array, y: Array) -> Array:
+    """Factor on the glint: a smooth patch down-wind of each ship, fading over ten beams."""
+    shape = np.broadcast_shapes(np.shape(x), np.shape(y))
+    factor = np.ones(shape, dtype=np.float32)
+    strength = 0.6 * np.clip((weather.wind_m_s - 2.5) / 4.0, 0.0, 1.0)
+    if strength <= 0:
+        return factor
+    angle = np.radians(weather.wind_from_deg + 180.0)
+    down, side = np.array([np.sin(angle), np.cos(angle)]), np.array([np.cos(angle), -np.sin(angle)])
+    for ship in afloat:
+        if ship.length_m < 40:
+            continue
+        across = ship.outline @ side
+        middle, half = across.mean(), 0.5 * np.ptp(across)
+        begin = (ship.outline @ down).mean()
+        reach = 6.0 * ship.beam_m
+        u = x * np.float32(down[0]) + y * np.float32(down[1]) - np.float32(begin)
+        v = x * np.float32(side[0]) + y * np.float32(side[1]) - np.float32(middle)
+        rim = np.clip((half + 6.0 - np.abs(v)) / 12.0, 0.0, 1.0)
+        fade = np.where(u > 0, np.exp(-np.maximum(u, 0) / reach), 0.0)
+        factor *= (1 - strength * rim * fade).astype(np.float32)
+    return factor
+
+
+def _wake(boat: Afloat, x: Array, y: Array) -> Array:
+    angle = np.radians(boat.bearing_deg)
+    fx, fy = np.float32(np.sin(angle)), np.float32(np.cos(angle))
+    behind = -((x - boat.x_m) * fx + (y - boat.y_m) * fy) - 0.4 * boat.length_m
+    aside = np.abs((x - boat.x_m) * fy - (y - boat.y_m) * fx)
+    reach = 3.0 * boat.length_m
+    width = 0.35 * boat.beam_m + 0.03 * np.maximum(behind, 0)
+    along = np.where(behind > 0, np.exp(-behind / reach), 0.0)
+    return 0.5 * along * np.exp(-((aside / width) ** 2))
+
+
+def _breakers(port: Port, weather: Weather, x: Array, y: Array, patch: Array) -> Array:
+    """Foam on the windward side of the breakwater and around the island, patchy."""
+    shape = np.broadcast_shapes(np.shape(x), np.shape(y))
+    near = np.zeros(shape, dtype=np.float32)
+    ragged = np.clip(0.4 + 0.55 * patch, 0.0, 1.0)
+    wind = np.radians(weather.wind_from_deg)
+    for start, stop in zip(port.breakwater[:-1], port.breakwater[1:], strict=True):
+        way = (stop - start) / np.hypot(*(stop - start))
+        normal = np.array([way[1], -way[0]])
+        if normal @ [np.sin(wind), np.cos(wind)] < 0:
+            normal = -normal
+        along = (x - start[0]) * way[0] + (y - start[1]) * way[1]
+        out = (x - start[0]) * normal[0] + (y - start[1]) * normal[1]
+        inside = (along > 0) & (along < np.hypot(*(stop - start))) & (out > 5.0) & (out < 30.0)
+        near = np.maximum(near, np.where(inside, np.exp(-(out - 6.5) / 6.0), 0.0))
+    if port.island:
+        away = np.hypot((x - port.island[0]), (y - port.island[1]))
+        near = np.maximum(near, np.where(away < port.island[2] + 6, 0.5, 0.0))
+    return ndimage.uniform_filter(near * ragged, 2) if near.any() else near
