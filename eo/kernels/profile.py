@@ -107,23 +107,24 @@ def profile_likelihood(batch: ProfileBatch) -> ProfileFit:
     state = start_state(batch, coarse, xp)
     levels = level_priors(batch, state, xp)
     for steps in _COARSE_STEPS:
-        state, best = _fit(batch, levels, state, coarse, steps, xp)
+        state, best = _fit(batch, levels, state, widths_m=coarse, steps=steps, xp=xp)
     fine = replace(state, shared=_refined(state.shared, coarse, batch.widths_m, xp))
     shapes = column_shapes(batch, fine, xp)
     for _ in range(_FINE_STEPS):
-        fine = evaluate(batch, shapes, levels, fine, batch.widths_m, xp, move=True).state
-    evaluation = evaluate(batch, shapes, levels, fine, batch.widths_m, xp, move=False)
+        fine = evaluate(batch, shapes, levels, fine, batch.widths_m, xp=xp, move=True).state
+    evaluation = evaluate(batch, shapes, levels, fine, batch.widths_m, xp=xp, move=False)
     best = pick_best(evaluation, batch.widths_m, xp)
     bound, inflation = width_information(batch, fine, best, xp)
     logl = evaluation.log_likelihood
     logl = (logl - xp.max(logl, axis=1, keepdims=True)) / inflation[:, None]
-    return _report(batch, levels, fine, best, logl, bound, inflation, xp)
+    return _report(batch, levels, fine, best, logl=logl, bound=bound, inflation=inflation, xp=xp)
 
 
 def _fit(
     batch: ProfileBatch,
     levels: Levels,
     state: ProfileState,
+    *,
     widths_m: Array,
     steps: int,
     xp: Any,
@@ -131,8 +132,8 @@ def _fit(
     """Take some steps at all widths, then weigh the pixels anew by the best one's residuals."""
     shapes = column_shapes(batch, state, xp)
     for _ in range(steps):
-        state = evaluate(batch, shapes, levels, state, widths_m, xp, move=True).state
-    evaluation = evaluate(batch, shapes, levels, state, widths_m, xp, move=False)
+        state = evaluate(batch, shapes, levels, state, widths_m, xp=xp, move=True).state
+    evaluation = evaluate(batch, shapes, levels, state, widths_m, xp=xp, move=False)
     best = pick_best(evaluation, widths_m, xp)
     return reweigh(batch, state, best, xp), best
 
@@ -152,6 +153,7 @@ def _report(
     levels: Levels,
     state: ProfileState,
     best: BestFit,
+    *,
     logl: Array,
     bound: Array,
     inflation: Array,

@@ -294,8 +294,8 @@ def evaluate(
     levels: Levels,
     state: ProfileState,
     widths_m: Array,
-    xp: Any,
     *,
+    xp: Any,
     move: bool,
 ) -> Evaluation:
     """Solve the levels at a state, judge it, and (if `move`) take one step of the rest."""
@@ -319,7 +319,15 @@ def evaluate(
     beta = (inverse @ right[..., None])[..., 0]
     residual = data - columns @ xp.swapaxes(beta, -1, -2)
     jacobian, slope = _slopes(
-        batch, shapes, levels, beta, shared, edges, shade_column, margin_column, xp
+        batch,
+        shapes,
+        levels,
+        beta,
+        shared=shared,
+        edges=edges,
+        shade_column=shade_column,
+        margin_column=margin_column,
+        xp=xp,
     )
     scaled = jacobian * (weight * precise[:, None, None, :])[..., None]
     cross = xp.einsum("vhnk,vhncq->vhckq", columns, scaled, optimize=True)
@@ -367,6 +375,7 @@ def _slopes(
     shapes: Array,
     levels: Levels,
     beta: Array,
+    *,
     shared: Array,
     edges: _Edges,
     shade_column: Array,

@@ -198,28 +198,28 @@ def sample_particulars(
     generator, draws
         Source of randomness, and how many ships.
     length_m, beam_m, length_sd_m, beam_sd_m
-        Length and beam [m] and their sds; the beam is drawn with 0.165 L (sd 8 %) beside it.
+        Length and beam [m] and their sds; the beam is drawn with 0.16 L (sd 8 %) beside it.
     depth_m, design_draught_m, ballast_draught_m, dwt_t
         Known particulars, None where unknown.
 
     Notes
     -----
-    Design draught: B (0.52 - 0.00048 L), sd 10 %. Depth: Ts (1.30 + 0.0009 (L - 90), at most
-    1.45), sd 6 %, never below 1.1 Ts. Deadweight: L B Ts (0.50 + 0.21 (1 - exp(-(L - 70) /
-    110))), sd 9 %.
+    Design draught: 0.415 B up to 130 m, falling to 0.36 B at 250 m, sd 9 %. Depth: Ts (1.30 +
+    0.0018 (L - 100), 1.28 to 1.42), sd 6 %, never below 1.1 Ts. Deadweight: L B Ts (0.46 + 0.25
+    (1 - exp(-(L - 90) / 75))), sd 10 %.
     """
     noise = generator.standard_normal((7, draws))
     length = np.maximum(length_m + length_sd_m * noise[0], 0.6 * length_m)
     beam = _known_beam(length, beam_m, beam_sd_m, noise[1])
-    shape = beam * np.clip(0.52 - 0.00048 * length, 0.33, 0.50)
-    ratio = np.clip(1.30 + 0.0009 * (length - 90.0), 1.25, 1.45) * np.exp(0.06 * noise[3])
+    shape = beam * np.interp(length, [130.0, 250.0], [0.415, 0.36])
+    ratio = np.clip(1.30 + 0.0018 * (length - 100.0), 1.28, 1.42) * np.exp(0.06 * noise[3])
     ratio = np.maximum(ratio, 1.1)
     if design_draught_m is not None:
         design = np.full(draws, design_draught_m)
     elif depth_m is not None:
         design = depth_m / ratio
     else:
-        design = shape * np.exp(0.10 * noise[2])
+        design = shape * np.exp(0.09 * noise[2])
     depth = design * ratio if depth_m is None else np.full(draws, depth_m)
     if ballast_draught_m is None:
         mean, sd = ballast_draught_prior_m(length, design)
@@ -228,8 +228,8 @@ def sample_particulars(
         ballast = np.full(draws, ballast_draught_m)
         # A drawn design draught must lie below the waterline that is known.
         design = np.maximum(design, 1.15 * ballast)
-    share = 0.50 + 0.21 * (1.0 - np.exp(-np.maximum(length - 70.0, 0.0) / 110.0))
-    deadweight = length * beam * design * share * np.exp(0.09 * noise[5])
+    share = 0.46 + 0.25 * (1.0 - np.exp(-np.maximum(length - 90.0, 0.0) / 75.0))
+    deadweight = length * beam * design * share * np.exp(0.10 * noise[5])
     block = np.clip(DESIGN_BLOCK + DESIGN_BLOCK_SD * noise[6], 0.70, 0.90)
     return Particulars(
         length_m=length,
@@ -243,10 +243,10 @@ def sample_particulars(
 
 
 def _known_beam(length: Any, beam_m: float, beam_sd_m: float, noise: Any) -> Any:
-    """Draw the beam from its measure and from 0.165 L +- 8 %, weighed by their spreads."""
+    """Draw the beam from its measure and from 0.16 L +- 8 %, weighed by their spreads."""
     if beam_sd_m <= 0:
         return np.full(length.shape, beam_m)
-    usual, usual_sd = 0.165 * length, 0.08 * 0.165 * length
+    usual, usual_sd = 0.16 * length, 0.08 * 0.16 * length
     weight = usual_sd**2 / (usual_sd**2 + beam_sd_m**2)
     mean = weight * beam_m + (1.0 - weight) * usual
     return np.maximum(mean + np.sqrt(weight) * beam_sd_m * noise, 0.08 * length)

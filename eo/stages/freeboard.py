@@ -1,0 +1,268 @@
+"""From a vessel's pixels to a likelihood of her freeboard, or the reason why there is none.
+
+The scene's own pixels, in its own CRS, along the parallel mid-body are gathered
+(:mod:`eo.stages.shade`), the blurred profile is fitted (:mod:`eo.kernels.profile`), and widths
+become heights by the geometry (:mod:`eo.physics.shadow`). Nothing of who she is, or of the
+stage of her call, enters here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from scipy.interpolate import CubicSpline
+from scipy.ndimage import gaussian_filter1d
+
+from eo.core.grid import Grid, Window
+from eo.core.records import Freeboard, Hull, Target
+from eo.core.seams import NativePixels
+from eo.core.sensors import Sensor
+from eo.kernels.profile import ProfileBatch, ProfileFit, profile_likelihood
+from eo.physics.hull import freeboard_prior_m
+from eo.physics.shadow import ShadowGeometry, refuse_geometry, shadow_geometry
+from eo.physics.sky import shade_ratio_prior
+from eo.stages.shade import REASONS, HullPixels, gather_pixels, largest_freeboard_m
+
+__all__ = ["FREEBOARD_STEP_M", "freeboard_bounds_m", "measure_freeboard"]
+
+FREEBOARD_STEP_M = 0.1
+_LARGEST_M = 25.0
+_GRID_M = np.arange(0.0, _LARGEST_M + 0.05, FREEBOARD_STEP_M)
+_FIT_STEP_M = 0.25
+_MIN_BEAM_PX = 1.4
+_MIN_ROWS = 4.0
+"""Fewer rows of pixels along the mid-body cannot tell a strip from a wave."""
+_MIN_ROW_SHARE = 0.25
+_ROUGHNESS_SD_M = 0.12
+"""Heel (half a degree over half a beam of 14 m), sheer and bulwark: no fit of a straight edge
+knows better."""
+_STRAY = 0.01
+"""Chance that what was fitted is no hull's shadow at all."""
+_IDENTIFIABLE = 0.7
+"""Largest posterior sd as a share of the prior's."""
+
+
+def freeboard_bounds_m(hull: Hull) -> tuple[float, float, float, float]:
+    """Return the map bounds (west, south, east, north) [m] that a measurement wants to see."""
+    reach = 0.5 * float(np.hypot(hull.length_m, hull.beam_m)) + 130.0
+    return hull.x_m - reach, hull.y_m - reach, hull.x_m + reach, hull.y_m + reach
+
+
+def measure_freeboard(
+    native: NativePixels,
+    target: Target,
+    *,
+    neighbours: tuple[Hull, ...],
+    grid: Grid,
+    window: Window,
+    water: Any,
+    mask: Any,
+    sensor: Sensor,
+    sun_elevation_deg: float | None,
+    sun_azimuth_grid_deg: float | None,
+    off_nadir_deg: float | None,
+    view_azimuth_grid_deg: float | None,
+    level: str,
+) -> Freeboard:
+    """Measure one hull's freeboard in one look.
+
+    Parameters
+    ----------
+    native
+        The scene's pixels that cover :func:`freeboard_bounds_m`, as far as the scene reaches.
+    target
+        The hull at the waterline, in the grid's CRS.
+    neighbours
+        Other hulls nearby, tugs included.
+    grid, window, water, mask
+        Water (bool) and cloud mask (uint8: 0 none, 1 clear, 2 cloud, 3 cloud shadow), both
+        (y, x) over `window` of `grid`.
+    sensor
+        Gives the point-spread prior.
+    sun_elevation_deg, sun_azimuth_grid_deg
+        Sun; azimuths from grid north [deg].
+    off_nadir_deg, view_azimuth_grid_deg
+        View; where missing, 0-6 degrees from anywhere are allowed for.
+    level
+        The scene's level; `visual` is tone-mapped.
+
+    Returns
+    -------
+    Freeboard
+        With a likelihood over 0-25 m where status is `measured`; else status says why not.
+    """
+    hull = target.hull
+    refused = refuse_geometry(
+        heading_deg=hull.heading_deg,
+        sun_elevation_deg=sun_elevation_deg,
+        sun_azimuth_deg=sun_azimuth_grid_deg,
+        off_nadir_deg=off_nadir_deg,
+        view_azimuth_deg=view_azimuth_grid_deg,
+    )
+    if refused is not None or sun_elevation_deg is None or sun_azimuth_grid_deg is None:
+        return Freeboard(status=refused or "no-sun-geometry")
+    geometry = shadow_geometry(
+        heading_deg=hull.heading_deg,
+        sun_elevation_deg=sun_elevation_deg,
+        sun_azimuth_deg=sun_azimuth_grid_deg,
+        off_nadir_deg=off_nadir_deg,
+        view_azimuth_deg=view_azimuth_grid_deg,
+    )
+    pixels = gather_pixels(
+        native,
+        hull,
+        geometry,
+        neighbours=neighbours,
+        grid=grid,
+        window=window,
+        water=water,
+        mask=mask,
+    )
+    pixels, rows, reason = _usable_rows(pixels, hull, geometry)
+    if reason is not None:
+        return Freeboard(status=reason, rows=rows, metres_per_metre=geometry.metres_per_metre)
+    batch = _batch(
+        pixels,
+        native.bands,
+        hull,
+        geometry,
+        sensor=sensor,
+        sun_elevation_deg=sun_elevation_deg,
+        level=level,
+    )
+    return _judge(profile_likelihood(batch), hull, geometry, rows)
+
+
+def _usable_rows(
+    pixels: HullPixels, hull: Hull, geometry: ShadowGeometry
+) -> tuple[HullPixels, int, str | None]:
+    """Keep rows whose shaded side is seen; return them, how many, and why if too few."""
+    size = float(np.sqrt(pixels.pixel_area_m2))
+    start, end = pixels.body_m
+    count = int((end - start) / size)
+    if hull.beam_m < _MIN_BEAM_PX * size or count < _MIN_ROWS:
+        return pixels, count, "too-small"
+    row = np.clip(((pixels.along_m - start) / size).astype(int), 0, count - 1)
+    edge = 0.5 * hull.beam_m
+    strip = 0.5 * largest_freeboard_m(hull.length_m) * geometry.metres_per_metre
+    beside = (pixels.across_m > edge + 0.3 * size) & (pixels.across_m < edge + strip + 1.5 * size)
+    aboard = np.abs(pixels.across_m) < edge
+    zone = beside | aboard
+    expected = (strip + 1.2 * size + hull.beam_m) / size
+    used = np.bincount(row[zone & (pixels.code == 0)], minlength=count)
+    good = used >= 0.6 * expected
+    lost = _leading_reason(pixels, zone, expected * count)
+    if good.sum() < max(_MIN_ROWS, _MIN_ROW_SHARE * count):
+        return pixels, int(good.sum()), lost or "outside"
+    keep = good[row] & (pixels.code == 0)
+    if (keep & beside).sum() < 6 or (keep & aboard).sum() < 6:
+        return pixels, int(good.sum()), lost or "too-small"
+    return (
+        HullPixels(
+            values=pixels.values[:, keep],
+            along_m=pixels.along_m[keep],
+            across_m=pixels.across_m[keep],
+            code=pixels.code[keep],
+            pixel_m=pixels.pixel_m,
+            pixel_area_m2=pixels.pixel_area_m2,
+            body_m=pixels.body_m,
+        ),
+        int(good.sum()),
+        None,
+    )
+
+
+def _leading_reason(pixels: HullPixels, zone: Any, expected: float) -> str | None:
+    """Return the status that cost most of the zone's pixels."""
+    lost = np.bincount(pixels.code[zone], minlength=len(REASONS)).astype(float)
+    lost[REASONS.index("outside")] += max(0.0, expected - float(zone.sum()))
+    lost[0] = lost[REASONS.index("structure")] = 0.0
+    worst = int(np.argmax(lost))
+    return REASONS[worst] if lost[worst] > 0 else None
+
+
+def _batch(
+    pixels: HullPixels,
+    bands: tuple[str, ...],
+    hull: Hull,
+    geometry: ShadowGeometry,
+    *,
+    sensor: Sensor,
+    sun_elevation_deg: float,
+    level: str,
+) -> ProfileBatch:
+    """Lay the pixels and the priors out for the kernel, a batch of one."""
+    start, end = pixels.body_m
+    ratio, own_sd, common_sd = shade_ratio_prior(bands, sun_elevation_deg, level)
+    # Shaded hull side, seen where the sensor looks from that side, is paint and not water.
+    paint = max(0.0, geometry.lean_per_m) / geometry.metres_per_metre
+    heights = np.arange(0.0, _LARGEST_M + 0.5 * _FIT_STEP_M, _FIT_STEP_M)
+
+    def one(value: float) -> Any:
+        return np.array([value], dtype=float)
+
+    return ProfileBatch(
+        values=pixels.values[None],
+        across_m=pixels.across_m[None],
+        along=((2.0 * pixels.along_m - start - end) / (end - start))[None],
+        valid=np.ones((1, pixels.across_m.size)),
+        widths_m=(heights * geometry.metres_per_metre)[None],
+        beam_m=one(hull.beam_m),
+        beam_sd_m=one(max(hull.beam_sd_m, 0.4 * pixels.pixel_m)),
+        centre_sd_m=one(max(hull.beam_sd_m, 0.6 * pixels.pixel_m)),
+        skew_sd_m=one(np.deg2rad(2.0) * 0.5 * (end - start)),
+        pixel_m=one(pixels.pixel_m),
+        psf_sigma_px=one(sensor.psf_sigma_px),
+        psf_sigma_sd_px=one(sensor.psf_sigma_sd_px),
+        shade_ratio=np.asarray(ratio, dtype=float)[None],
+        shade_ratio_sd=one(own_sd + 0.3 * paint),
+        shade_ratio_common_sd=one(common_sd),
+    )
+
+
+def _judge(fit: ProfileFit, hull: Hull, geometry: ShadowGeometry, rows: int) -> Freeboard:
+    """Turn widths into heights, allow for what is uncertain, and refuse what says nothing."""
+    said = Freeboard(
+        status="not-identifiable",
+        rows=rows,
+        metres_per_metre=geometry.metres_per_metre,
+        strip_width_m=float(fit.width_m[0]),
+        strip_width_sd_m=float(fit.width_bound_m[0]),
+        shade_ratio=float(fit.shade_ratio[0]),
+    )
+    if not np.isfinite(fit.log_likelihood).all():
+        return said
+    likelihood = _over_heights(np.asarray(fit.log_likelihood[0]), geometry)
+    prior_mean, prior_sd = freeboard_prior_m(
+        hull.length_m, hull.beam_m, hull.length_sd_m, hull.beam_sd_m
+    )
+    prior = np.exp(-0.5 * ((_GRID_M - prior_mean) / prior_sd) ** 2)
+    posterior = prior * likelihood
+    posterior = posterior / posterior.sum()
+    mean = float((posterior * _GRID_M).sum())
+    sd = float(np.sqrt((posterior * (_GRID_M - mean) ** 2).sum()))
+    if sd > _IDENTIFIABLE * prior_sd:
+        return said
+    logl = np.log(likelihood / likelihood.max())
+    return replace(
+        said,
+        status="measured",
+        step_m=FREEBOARD_STEP_M,
+        log_likelihood=tuple(round(float(value), 4) for value in logl),
+    )
+
+
+def _over_heights(log_likelihood: Any, geometry: ShadowGeometry) -> Any:
+    """Return the likelihood over _GRID_M, marginal over heading, lean, roughness and stray fits."""
+    widths = np.arange(log_likelihood.size) * _FIT_STEP_M * geometry.metres_per_metre
+    spline = CubicSpline(widths, log_likelihood)
+    total = np.zeros(_GRID_M.size)
+    for per_metre, weight in zip(
+        geometry.metres_per_metre_nodes, geometry.node_weights, strict=True
+    ):
+        width = np.clip(_GRID_M * per_metre, 0.0, widths[-1])
+        total += weight * np.exp(np.minimum(spline(width), 1.0))
+    total = gaussian_filter1d(total, _ROUGHNESS_SD_M / FREEBOARD_STEP_M, mode="reflect")
+    return (1.0 - _STRAY) * total / total.sum() + _STRAY / total.size

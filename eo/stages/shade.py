@@ -1,0 +1,172 @@
+"""Which of a scene's own pixels may speak of a hull's shadow.
+
+Coordinates are the hull's: `along` from her centre towards the heading, `across` towards the
+shaded side, both in metres on the ground (through the scene's map-to-pixel affine, since web
+mercator's pixels are no metres). A pixel is struck out, with a reason, where it has no data, is
+saturated, cloud or in a cloud's shadow, part of a neighbour, no water, or where superstructure
+or forecastle may throw their longer shadows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import shapely
+
+from eo.core.grid import Grid, Window
+from eo.core.records import Hull
+from eo.core.seams import NativePixels
+from eo.physics.shadow import ShadowGeometry
+
+__all__ = ["REASONS", "HullPixels", "body_limits_m", "gather_pixels", "largest_freeboard_m"]
+
+REASONS = ("", "outside", "saturated", "cloud", "occupied", "shade-on-quay", "structure")
+"""Why a pixel is struck out, by code; 0 is a pixel in use."""
+
+_STERN_SHARE = 0.27
+_BOW_SHARE = 0.22
+_BLIND_SHARE = 0.25
+"""Shares of the length beyond which the hull's sides taper or carry superstructure: aft, at the
+bow, and at either end where the bow is not known."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class HullPixels:
+    """Pixels about one hull's parallel mid-body; arrays (pixel,) unless said otherwise."""
+
+    values: Any
+    """(band, pixel) reflectance; NaN where there is none."""
+    along_m: Any
+    """Distance from the hull's centre towards the heading [m]."""
+    across_m: Any
+    """Distance from the axis towards the shaded side [m]."""
+    code: Any
+    """Index into REASONS."""
+    pixel_m: float
+    """Pixel as seen across the hull [m]; see ProfileBatch."""
+    pixel_area_m2: float
+    """Ground area of a pixel."""
+    body_m: tuple[float, float]
+    """Ends of the parallel mid-body, along [m]."""
+
+
+def largest_freeboard_m(length_m: float) -> float:
+    """Return a freeboard that no tanker of this length exceeds [m]: 3 + 0.07 L, at most 25.
+
+    A ship of 100 m in ballast shows 5-6 m, a VLCC of 333 m about 20 m.
+    """
+    return min(25.0, 3.0 + 0.07 * length_m)
+
+
+def body_limits_m(hull: Hull) -> tuple[float, float]:
+    """Return both ends of the parallel mid-body along the heading, from the centre [m]."""
+    half = 0.5 * hull.length_m
+    if hull.bow_known:
+        return -half + _STERN_SHARE * hull.length_m, half - _BOW_SHARE * hull.length_m
+    return -half + _BLIND_SHARE * hull.length_m, half - _BLIND_SHARE * hull.length_m
+
+
+def gather_pixels(
+    native: NativePixels,
+    hull: Hull,
+    geometry: ShadowGeometry,
+    *,
+    neighbours: tuple[Hull, ...],
+    grid: Grid,
+    window: Window,
+    water: Any,
+    mask: Any,
+) -> HullPixels:
+    """Return the pixels about the hull's mid-body, each in use or struck out with a reason."""
+    a, b, c, d, e, f = native.map_to_pixel
+    inverse = np.linalg.inv(np.array([[a, b], [d, e]]))
+    heading = np.deg2rad(hull.heading_deg)
+    normal_azimuth = np.deg2rad(geometry.normal_azimuth_deg)
+    tangent = np.array([np.sin(heading), np.cos(heading)])
+    normal = np.array([np.sin(normal_azimuth), np.cos(normal_azimuth)])
+    height, width = native.reflectance.shape[-2:]
+    cols, rows = np.meshgrid(np.arange(width) + 0.5, np.arange(height) + 0.5)
+    offsets = inverse @ np.stack([cols.ravel() - c, rows.ravel() - f])
+    offsets = offsets - np.array([[hull.x_m], [hull.y_m]])
+    along, across = tangent @ offsets, normal @ offsets
+    pixel_m = float(np.hypot(*(normal @ inverse)))
+    body = body_limits_m(hull)
+    reach = geometry.metres_per_metre * largest_freeboard_m(hull.length_m)
+    spare = max(12.0, 4.0 * pixel_m)
+    inside = (along >= body[0]) & (along <= body[1])
+    inside &= across >= -0.5 * hull.beam_m - spare
+    inside &= across <= 0.5 * hull.beam_m + min(reach, 160.0) + spare
+    along, across = along[inside], across[inside]
+    values = np.asarray(native.reflectance, dtype=float).reshape(len(native.bands), -1)[:, inside]
+    map_x, map_y = offsets[0, inside] + hull.x_m, offsets[1, inside] + hull.y_m
+    code = np.zeros(along.size, dtype=np.uint8)
+
+    def strike(where: Any, reason: str) -> None:
+        code[where & (code == 0)] = REASONS.index(reason)
+
+    seen_mask, seen_water = (
+        _sample(grid, window, mask, map_x, map_y),
+        _sample(grid, window, water, map_x, map_y),
+    )
+    strike(~np.isfinite(values).all(axis=0), "outside")
+    strike(np.asarray(native.saturated).reshape(-1)[inside], "saturated")
+    strike((seen_mask == 2) | (seen_mask == 3), "cloud")
+    strike(_near_neighbours(map_x, map_y, neighbours, 1.5 * pixel_m), "occupied")
+    beyond = np.abs(across) > 0.5 * hull.beam_m + 0.5 * pixel_m
+    strike(beyond & (seen_water == 0), "shade-on-quay")
+    strike(_under_structure(along, across, hull, geometry, pixel_m), "structure")
+    return HullPixels(
+        values=values,
+        along_m=along,
+        across_m=across,
+        code=code,
+        pixel_m=pixel_m,
+        pixel_area_m2=float(abs(np.linalg.det(inverse))),
+        body_m=body,
+    )
+
+
+def _sample(grid: Grid, window: Window, array: Any, x_m: Any, y_m: Any) -> Any:
+    """Value of the grid cell under each point; 255 beyond the window, where nothing is known."""
+    row, col = grid.to_pixel(x_m, y_m, window)
+    row, col = np.floor(row).astype(int), np.floor(col).astype(int)
+    known = (row >= 0) & (row < window.height) & (col >= 0) & (col < window.width)
+    found = np.full(row.shape, 255, dtype=int)
+    found[known] = np.asarray(array)[row[known], col[known]]
+    return found
+
+
+def _near_neighbours(x_m: Any, y_m: Any, neighbours: tuple[Hull, ...], margin_m: float) -> Any:
+    near = np.zeros(x_m.shape, dtype=bool)
+    for hull in neighbours:
+        if len(hull.outline) >= 4:
+            near |= shapely.contains_xy(shapely.Polygon(hull.outline).buffer(margin_m), x_m, y_m)
+    return near
+
+
+def _under_structure(
+    along_m: Any, across_m: Any, hull: Hull, geometry: ShadowGeometry, pixel_m: float
+) -> Any:
+    """Where superstructure (or forecastle) may throw its shadow over deck or water.
+
+    A point z above the water throws its shadow `shift` along and `step` across the hull per
+    metre of z. What stands aft of the mid-body, `ahead` metres behind a pixel, reaches it from
+    z = ahead / shift upwards, and then darkens everything from the sunlit rail's shadow at that
+    height outwards. Where the bow is unknown, either end may be the stern; only the end that
+    shadows point away from matters. The far third of the mid-body always stays in use: few
+    structures are as broad as the hull up to their top.
+    """
+    tallest = 0.5 * largest_freeboard_m(hull.length_m) + 5.0 + 0.09 * hull.length_m
+    shift, step = geometry.shadow_along_per_m, geometry.shadow_per_m
+    body = body_limits_m(hull)
+    if shift > 0:
+        ahead = along_m - body[0]
+    elif shift < 0 and not hull.bow_known:
+        ahead = body[1] - along_m
+    else:
+        return np.zeros(along_m.shape, dtype=bool)
+    height = np.maximum(ahead, 0.0) / abs(shift)
+    reached = (height < tallest) & (ahead < 0.67 * (body[1] - body[0]))
+    return reached & (across_m > -0.5 * hull.beam_m + height * step - pixel_m)
