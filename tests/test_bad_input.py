@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -188,7 +187,7 @@ def _cut(path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def mixed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mixed]:
+def mixed(tmp_path_factory: pytest.TempPathFactory) -> Mixed:
     folder = tmp_path_factory.mktemp("outer") / "mixed"
     port = TinyPort(folder)
     with serving(folder) as url:
@@ -197,7 +196,7 @@ def mixed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mixed]:
         before = set(folder.parent.parent.glob("*/*"))
         done = eo_run(campaign)
     scenes = pd.read_parquet(folder / "run" / "scenes.parquet").set_index("scene_id")
-    yield Mixed(folder=folder, done=done, scenes=scenes, before=before)
+    return Mixed(folder=folder, done=done, scenes=scenes, before=before)
 
 
 def _fill(port: TinyPort, url: str) -> None:
