@@ -19,7 +19,8 @@ DWELL_MEDIAN_D = 1.75
 """Median stay [days]: small tankers at Vostochny stayed one and a half to two days (Open Source
 Centre, 2024)."""
 DWELL_SIGMA = 0.7
-"""Spread of the natural log of a stay; wide, since ports and weather differ."""
+"""Spread of the natural log of a stay when sightings are linked: wide, since a stay cut in two is
+counted twice."""
 
 
 def integrated_tail_d(time_d: Any, median_d: Any, sigma: Any) -> Any:

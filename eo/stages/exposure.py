@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from eo.stages.dwell import DWELL_MEDIAN_D, DWELL_SIGMA, integrated_tail_d
+from eo.stages.dwell import DWELL_MEDIAN_D, integrated_tail_d
 
 __all__ = ["Bracket", "DwellGrid", "Glimpse", "dwell_grid", "dwell_log_likelihood", "seen_share"]
 
@@ -65,12 +65,16 @@ class DwellGrid:
 
 
 def dwell_grid() -> DwellGrid:
-    """Return the laws considered: median 0.6-5.2 days, log-spread 0.25-1."""
+    """Return the laws considered: median 0.6-5.2 days, log-spread 0.25-1.
+
+    Beforehand the median is 1.75 days within a factor of 1.4 (one standard deviation), and the
+    log-spread 0.5 within a factor of 1.6.
+    """
     log_median, sigma = np.meshgrid(
         math.log(DWELL_MEDIAN_D) + np.linspace(-1.08, 1.08, 13), [0.25, 0.4, 0.55, 0.75, 1.0]
     )
-    log_prior = -0.5 * ((log_median - math.log(DWELL_MEDIAN_D)) / 0.45) ** 2
-    log_prior -= 0.5 * (np.log(sigma / DWELL_SIGMA) / 0.5) ** 2
+    log_prior = -0.5 * ((log_median - math.log(DWELL_MEDIAN_D)) / 0.35) ** 2
+    log_prior -= 0.5 * (np.log(sigma / 0.5) / 0.5) ** 2
     return DwellGrid(
         median_d=np.exp(log_median).ravel(), sigma=sigma.ravel(), log_prior=log_prior.ravel()
     )
