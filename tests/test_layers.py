@@ -24,7 +24,7 @@ LEVELS = (
     {"flow", "finish", "units", "results"},
     {"cli"},
 )
-WIRING = {"flow", "finish", "units", "results"}
+WIRING = {"flow", "finish", "session", "units", "results"}
 """Modules that wire the rest together; they may import each other, without cycles."""
 RANK = {name: rank for rank, names in enumerate(LEVELS) for name in names}
 BARE = {"kernels", "physics"}

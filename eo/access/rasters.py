@@ -46,8 +46,13 @@ _ALIGNED_PX = 1e-3
 
 
 def plain_href(href: str) -> str:
-    """Return `href` without its query, which may hold a signature."""
-    return href.partition("?")[0]
+    """Return what may be said of `href`: a URL without its query, a file without its folders.
+
+    A query may hold a signature; folders differ from machine to machine, and reasons end up in
+    tables that must not.
+    """
+    plain = href.partition("?")[0]
+    return plain if "://" in plain else "/".join(plain.split("/")[-2:])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -175,6 +180,7 @@ class RasterFiles:
 def _short(error: Exception, href: str) -> str:
     cause = error.__cause__ or error
     text = str(cause).replace(href, plain_href(href)).strip()
+    text = text.replace(href.partition("?")[0], plain_href(href))
     return text.splitlines()[0][:300] if text else type(cause).__name__
 
 

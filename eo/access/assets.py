@@ -1,0 +1,53 @@
+"""What tells one version of a file from another, without reading it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import requests
+
+from eo.core.records import Scene
+
+__all__ = ["asset_tokens"]
+
+_TIMEOUT_S = 15
+
+
+def asset_tokens(scene: Scene) -> list[list[Any]]:
+    """Return [href without query, token] of every file a scene's units read, sorted.
+
+    The token is the item's checksum where it gives one, else ETag and size of a remote file,
+    else size and time of modification of a local one; None where nothing can be told.
+    """
+    checksums: dict[str, str | None] = {}
+    for band in scene.bands:
+        checksums.setdefault(band.href, band.checksum)
+    if scene.mask:
+        checksums.setdefault(scene.mask.href, scene.mask.checksum)
+    return sorted(
+        (
+            [href.partition("?")[0], value or _token(href, scene)]
+            for href, value in checksums.items()
+        ),
+        key=lambda pair: str(pair[0]),
+    )
+
+
+def _token(href: str, scene: Scene) -> Any:
+    parts = urlsplit(href)
+    if parts.scheme in {"", "file"}:
+        path = unquote(parts.path) if parts.scheme else href
+        try:
+            status = Path(path).stat()
+        except OSError:
+            return None
+        return [status.st_size, status.st_mtime_ns]
+    if parts.scheme in {"http", "https"} and not scene.updated:
+        try:
+            answer = requests.head(href, timeout=_TIMEOUT_S, allow_redirects=True)
+        except requests.RequestException:
+            return None
+        return [answer.headers.get("ETag"), answer.headers.get("Content-Length")]
+    return None

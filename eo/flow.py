@@ -1,0 +1,262 @@
+"""The whole run: search, plan, ingest, commit, reference, measure, finish.
+
+This module wires stages, access and engine together; the work itself is theirs. It keeps no
+state of its own: what exists as a part is done, and a second run goes on from there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from eo import units
+from eo.access.cubes import CubeStore, Slot
+from eo.access.fleet import read_fleet
+from eo.access.parts import LocalParts
+from eo.core.config import Campaign, load_campaign
+from eo.core.records import CubePart, Sighting, WaterCount, from_json, to_json
+from eo.core.seams import Engine
+from eo.core.work import IngestItem, MeasureItem
+from eo.core.xp import resolve_device
+from eo.engine.choose import open_engine
+from eo.engine.plan import Epoch, declare_epochs
+from eo.finish import Measured, finish
+from eo.results import Run
+from eo.session import Progress, Session, open_session, work_off
+from eo.stages.measure import HALO_M
+
+__all__ = ["run", "run_campaign"]
+
+_EPOCHS = "epochs.json"
+_COMMIT_BATCH = 16
+
+
+def run(
+    campaign: str | Path | Campaign,
+    *,
+    output: str | Path | None = None,
+    engine: str = "threads",
+    device: str = "auto",
+    workers: int | None = None,
+    refresh_reference: bool = False,
+    progress: Progress | None = None,
+) -> Run:
+    """Run a campaign, or go on with one, and return its results.
+
+    Parameters
+    ----------
+    campaign
+        Campaign file, or a campaign.
+    output
+        Folder that replaces the campaign's own.
+    engine
+        threads, serial, processes, cuda, or the tcp:// address of a Dask scheduler.
+    device
+        auto, cpu or gpu; auto is resolved by each worker.
+    workers
+        Threads or processes; by default one per core.
+    refresh_reference
+        Learn the empty port anew instead of keeping the frozen one.
+    progress
+        Called as items are done.
+
+    Raises
+    ------
+    CampaignError
+        If the campaign is wrong, nothing is found, or the folder cannot be used.
+    EngineError, DeviceError
+        If the engine or device cannot be had.
+    """
+    asked = campaign if isinstance(campaign, Campaign) else load_campaign(campaign, output=output)
+    if isinstance(campaign, Campaign) and output is not None:
+        asked = replace(asked, output=str(Path(output).absolute()))
+    if device != "auto" and engine in {"threads", "serial"}:
+        resolve_device(device)
+    opened = open_engine(engine, workers=workers)
+    try:
+        return run_campaign(
+            asked,
+            opened,
+            device=device,
+            refresh_reference=refresh_reference,
+            progress=progress or (lambda *_: None),
+        )
+    finally:
+        opened.close()
+
+
+def run_campaign(
+    campaign: Campaign,
+    engine: Engine,
+    *,
+    device: str,
+    refresh_reference: bool = False,
+    progress: Progress,
+) -> Run:
+    """Run a campaign on an open engine; see :func:`run`."""
+    fleet = read_fleet(campaign.fleet) if campaign.fleet else ()
+    session = open_session(
+        campaign, engine, device=device, refresh_reference=refresh_reference, progress=progress
+    )
+    with session.folder.writing():
+        usable = [scene for scene in session.scenes if scene.status == "found"]
+        session.planner.look_up_assets(usable)
+        items = session.planner.ingest_items(usable, session.grids)
+        work_off(session, "ingest", units.ingest, items)
+        whole = _whole(session, items)
+        cube = CubeStore(campaign.cube or str(session.folder.path / "cube"))
+        _commit(session, cube, whole)
+        measured = _measure(session, whole)
+        finish(
+            campaign=campaign,
+            folder=session.folder,
+            parts=session.parts,
+            cube=cube,
+            scenes=session.scenes,
+            measured=measured,
+            failures=session.failures,
+            fleet=fleet,
+            berths=session.berths,
+            grids=session.grids,
+            assets=session.planner.tokens,
+            engine=engine.name,
+            device=device,
+        )
+    return Run(session.folder.path)
+
+
+def _whole(session: Session, items: Iterable[IngestItem]) -> dict[str, list[IngestItem]]:
+    """Scenes of which every tile was read, with their items."""
+    by_scene: dict[str, list[IngestItem]] = {}
+    for item in items:
+        by_scene.setdefault(item.scene.scene_id, []).append(item)
+    return {
+        scene_id: tiles
+        for scene_id, tiles in by_scene.items()
+        if scene_id not in session.failures
+        and all(session.parts.exists("ingest", t.fingerprint) for t in tiles)
+    }
+
+
+def part_of(parts: LocalParts, fingerprint: str) -> CubePart:
+    """Return the record of an ingest part."""
+    part: CubePart = from_json(CubePart, parts.records("ingest", fingerprint)["part"])
+    return part
+
+
+def _commit(session: Session, cube: CubeStore, whole: Mapping[str, list[IngestItem]]) -> None:
+    """Copy new parts into the cube, a batch of slots to a commit."""
+    cube.create()
+    committed = cube.committed()
+    todo = [
+        (number, item)
+        for tiles in whole.values()
+        for number, item in enumerate(tiles)
+        if committed.get(item.group, {}).get((item.scene.scene_id, number)) != item.fingerprint
+    ]
+    session.progress("commit", 0, len(todo))
+    done = 0
+    for group, grid in session.grids.items():
+        mine = [pair for pair in todo if pair[1].group == group]
+        for start in range(0, len(mine), _COMMIT_BATCH):
+            batch = mine[start : start + _COMMIT_BATCH]
+            bands = part_of(session.parts, batch[0][1].fingerprint).bands
+            cube.commit(
+                group,
+                grid,
+                bands,
+                (_slot(session.parts, number, item) for number, item in batch),
+                tiles=len(session.planner.tiles(grid)),
+                message=f"{len(batch)} slots",
+            )
+            done += len(batch)
+            session.progress("commit", done, len(todo))
+
+
+def _slot(parts: LocalParts, number: int, item: IngestItem) -> Slot:
+    part = part_of(parts, item.fingerprint)
+    return Slot(
+        scene_id=item.scene.scene_id,
+        datetime=item.scene.datetime,
+        tile=number,
+        window=item.window,
+        fingerprint=item.fingerprint,
+        scale=part.scale,
+        offset=part.offset,
+        resampled=part.resampled,
+        dn=parts.array("ingest", item.fingerprint, "dn"),
+        mask=parts.array("ingest", item.fingerprint, "mask"),
+    )
+
+
+def _measure(session: Session, whole: Mapping[str, list[IngestItem]]) -> dict[str, Measured]:
+    """Learn the references, measure every scene against them, and gather what was found."""
+    pictured = {
+        scene_id: tiles
+        for scene_id, tiles in whole.items()
+        if any(part_of(session.parts, t.fingerprint).valid_fraction > 0 for t in tiles)
+    }
+    references = _references(session, pictured)
+    items: list[MeasureItem] = []
+    for scene_id, tiles in pictured.items():
+        scene, group = tiles[0].scene, tiles[0].group
+        items += session.planner.measure_items(
+            scene,
+            session.grids[group],
+            HALO_M,
+            {t.window.key: t.fingerprint for t in tiles},
+            references.get(scene_id, {}),
+        )
+    work_off(session, "measure", units.measure, items)
+    out = {
+        scene_id: Measured(cube_parts=[part_of(session.parts, t.fingerprint) for t in tiles])
+        for scene_id, tiles in whole.items()
+    }
+    for item in items:
+        if item.scene.scene_id in session.failures:
+            continue
+        records = session.parts.records("measure", item.fingerprint)
+        entry = out[item.scene.scene_id]
+        entry.counts += from_json(list[WaterCount], records["counts"])
+        for sighting in from_json(list[Sighting], records["sightings"]):
+            entry.sightings.append(sighting)
+            entry.pictures[sighting.detection_id] = item.fingerprint
+    return out
+
+
+def _references(
+    session: Session, pictured: Mapping[str, list[IngestItem]]
+) -> dict[str, dict[str, str]]:
+    """Return, for each scene, the reference of every tile; frozen ones are kept."""
+    frozen = {} if session.refresh_reference else (session.folder.read_json(_EPOCHS) or {})
+    prints = {
+        (scene_id, tile.window.key): tile.fingerprint
+        for scene_id, tiles in pictured.items()
+        for tile in tiles
+    }
+    out: dict[str, dict[str, str]] = {scene_id: {} for scene_id in pictured}
+    ledger: dict[str, Any] = {}
+    for group, grid in session.grids.items():
+        scenes = [t[0].scene for t in pictured.values() if t[0].group == group]
+        known = frozen.get(group, [])
+        epochs = declare_epochs(scenes, [from_json(Epoch, entry["epoch"]) for entry in known])
+        ledger[group] = []
+        for number, epoch in enumerate(epochs):
+            tiles = known[number]["tiles"] if number < len(known) else {}
+            if not tiles or not all(session.parts.exists("reference", p) for p in tiles.values()):
+                items = session.planner.reference_items(group, grid, epoch, prints)
+                work_off(session, "reference", units.reference, items)
+                tiles = {
+                    item.window.key: item.fingerprint
+                    for item in items
+                    if session.parts.exists("reference", item.fingerprint)
+                }
+            ledger[group].append({"epoch": to_json(Epoch, epoch), "tiles": tiles})
+            for scene in scenes:
+                when = scene.datetime
+                if when is not None and epoch.start <= when <= epoch.end:
+                    out[scene.scene_id] = dict(tiles)
+    session.folder.write_json(_EPOCHS, ledger)
+    return out

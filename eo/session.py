@@ -1,0 +1,201 @@
+"""A run in the making: its scenes, grids, folder and engine, and how units are worked off."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from eo import units
+from eo.access.berths import read_berths
+from eo.access.catalog import open_catalog
+from eo.access.folder import RunFolder
+from eo.access.parts import LocalParts
+from eo.core.config import Campaign
+from eo.core.errors import CampaignError, EoError, OutputError
+from eo.core.grid import Grid
+from eo.core.records import Berth, Scene
+from eo.core.seams import Engine
+from eo.engine.local import SerialEngine
+from eo.engine.plan import Planner
+from eo.stages.search import find_scenes
+
+__all__ = ["Progress", "Session", "open_session", "plan", "search", "work_off"]
+
+Progress = Callable[[str, int, int], None]
+"""Called with a stage's name, items done and items in all."""
+
+T = TypeVar("T")
+V = TypeVar("V")
+_log = logging.getLogger("eo.flow")
+
+
+@dataclass(kw_only=True)
+class Session:
+    """What a run knows so far."""
+
+    campaign: Campaign
+    folder: RunFolder
+    planner: Planner
+    berths: tuple[Berth, ...]
+    engine: Engine
+    progress: Progress
+    scenes: list[Scene]
+    grids: dict[str, Grid]
+    parts: LocalParts
+    refresh_reference: bool
+    failures: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def usable(self) -> list[Scene]:
+        """Scenes that go on to be read."""
+        return [scene for scene in self.scenes if scene.status == "found"]
+
+
+def search(campaign: Campaign, *, progress: Progress | None = None) -> list[Scene]:
+    """Return the campaign's scenes, those skipped or failed among them.
+
+    Raises
+    ------
+    CatalogError
+        If the catalog cannot be reached or is not STAC.
+    CampaignError
+        If nothing is found.
+    """
+    report = progress or (lambda *_: None)
+    found = find_scenes(
+        open_catalog(campaign.catalog),
+        campaign,
+        progress=lambda count: report("search", count, 0),
+    )
+    if not found:
+        wanted = ", ".join(campaign.collections) if campaign.collections else "all collections"
+        raise CampaignError(
+            f"no scenes found in {campaign.catalog} ({wanted}) over the AOI from "
+            f"{campaign.start:%Y-%m-%d} to {campaign.end:%Y-%m-%d}: check aoi (longitude first), "
+            "period and collections"
+        )
+    return found
+
+
+def open_session(
+    campaign: Campaign,
+    engine: Engine,
+    *,
+    device: str,
+    refresh_reference: bool = False,
+    progress: Progress,
+) -> Session:
+    """Search, and bind the folder to the campaign; nothing is read or written yet but that."""
+    folder = RunFolder(campaign.output)
+    folder.prepare()
+    berths = read_berths(campaign.berths) if campaign.berths else ()
+    planner = Planner(
+        output=str(folder.path.absolute()),
+        aoi=campaign.aoi,
+        berths=berths,
+        algorithms=units.ALGORITHMS,
+        device=device,
+    )
+    folder.claim(campaign, {})
+    scenes = search(campaign, progress=progress)
+    usable = [scene for scene in scenes if scene.status == "found"]
+    grids = planner.grids(usable)
+    folder.claim(campaign, grids)
+    return Session(
+        campaign=campaign,
+        folder=folder,
+        planner=planner,
+        berths=berths,
+        engine=engine,
+        progress=progress,
+        scenes=scenes,
+        grids=grids,
+        parts=LocalParts(folder.path),
+        refresh_reference=refresh_reference,
+    )
+
+
+def work_off(session: Session, stage: str, unit: Callable[[T], V], items: Sequence[T]) -> None:
+    """Run the items whose part is not there; record failures by scene."""
+    todo = [item for item in items if not session.parts.exists(stage, _print(item))]
+    session.progress(stage, 0, len(todo))
+    if todo:
+        _log.info("%s: %d to do, %d done before", stage, len(todo), len(items) - len(todo))
+    for done, outcome in enumerate(session.engine.map(unit, todo), start=1):
+        if outcome.error is not None:
+            _record_failure(session, stage, outcome.item, outcome.error)
+        session.progress(stage, done, len(todo))
+
+
+def _print(item: Any) -> str:
+    return str(item.fingerprint)
+
+
+def _record_failure(session: Session, stage: str, item: Any, error: Exception) -> None:
+    if isinstance(error, OutputError):
+        raise error
+    scene = getattr(item, "scene", None)
+    if scene is None:
+        # Without its reference every look of the tile is measured by its own pixels.
+        _log.error("%s failed: %s", stage, error, exc_info=error)
+        return
+    expected = isinstance(error, EoError)
+    reason = str(error) if expected else f"{stage} failed: {type(error).__name__}: {error}"
+    session.failures.setdefault(scene.scene_id, reason)
+    _log.error(
+        "%s: %s",
+        stage,
+        reason,
+        extra={"scene_id": scene.scene_id, "kind": getattr(error, "kind", "unexpected")},
+        exc_info=None if expected else error,
+    )
+
+
+def plan(campaign: Campaign) -> dict[str, Any]:
+    """Return what a run of the campaign would do, and write plan.geojson beside its results.
+
+    Raises
+    ------
+    CampaignError
+        If the campaign is wrong or nothing is found.
+    """
+    session = open_session(campaign, SerialEngine(), device="auto", progress=lambda *_: None)
+    usable = [scene for scene in session.scenes if scene.status == "found"]
+    session.planner.look_up_assets(usable)
+    items = session.planner.ingest_items(usable, session.grids)
+    groups = []
+    for group, grid in session.grids.items():
+        mine = [item for item in items if item.group == group]
+        done = sum(session.parts.exists("ingest", item.fingerprint) for item in mine)
+        groups.append(
+            {
+                "group": group,
+                "scenes": len({item.scene.scene_id for item in mine}),
+                "tiles": len(session.planner.tiles(grid)),
+                "todo": len(mine) - done,
+                "done": done,
+                "grid": f"{grid.crs} {grid.height}x{grid.width} px of {grid.pixel_m:g} m",
+            }
+        )
+    features = [
+        {
+            "type": "Feature",
+            "geometry": scene.footprint,
+            "properties": {
+                "scene_id": scene.scene_id,
+                "datetime": scene.datetime.isoformat() if scene.datetime else None,
+                "status": scene.status,
+                "reason": scene.reason,
+            },
+        }
+        for scene in session.scenes
+    ]
+    session.folder.write_json("plan.geojson", {"type": "FeatureCollection", "features": features})
+    return {
+        "groups": groups,
+        "skipped": sum(scene.status == "skipped" for scene in session.scenes),
+        "failed": sum(scene.status == "failed" for scene in session.scenes),
+        "geojson": str(session.folder.path / "plan.geojson"),
+    }
