@@ -5,18 +5,21 @@ Most cases are scenes of one campaign, run once: a bad scene must not touch its 
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import os
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import pandas as pd
 import pytest
 from rasterio.transform import Affine, from_origin
 from tiny import EPSG, NORTH_M, PIXEL_M, SIZE_PX, WEST_M, TinyPort, bounds_lonlat, serving
-from typer.testing import CliRunner
 
 FINISHED, WRONG, SOME_FAILED = 0, 2, 3
 
@@ -31,12 +34,20 @@ class Done:
 
 def eo_command(*args: str | Path) -> Done:
     """Run `eo ARGS` in this process, as the console script would."""
-    from eo.cli import app
+    from eo.cli import main
 
-    result = CliRunner().invoke(app, [str(arg) for arg in args])
-    if result.exception and not isinstance(result.exception, SystemExit):
-        raise result.exception
-    return Done(code=result.exit_code, said=" ".join(result.output.split()))
+    said = io.StringIO()
+    arguments = ["eo", *(str(arg) for arg in args)]
+    with (
+        mock.patch.object(sys, "argv", arguments),
+        contextlib.redirect_stdout(said),
+        contextlib.redirect_stderr(said),
+        pytest.raises(SystemExit) as ended,
+    ):
+        main()
+    code = ended.value.code
+    assert isinstance(code, int)
+    return Done(code=code, said=" ".join(said.getvalue().split()))
 
 
 def eo_run(campaign: Path, *flags: str | Path) -> Done:
