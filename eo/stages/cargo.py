@@ -1,0 +1,279 @@
+"""The looks of one call put together: fill on arrival and departure, direction, cargo, barrels.
+
+Cargo moves one way during a call: fill runs from f_a to f_d along a ramp that starts and ends
+some time within the stay, whose ends are known only to lie between two looks. Draws of (ship,
+f_a, f_d, ramp, times) are weighed by the likelihoods of all looks, so that what looks share
+(who she is, her depth) stays shared. Physics:
+
+    cargo    = (g(f_d) - g(f_a)) k DWT                                                     (1)
+    g(f)     = f + x b (1 - f) s(f)                                                        (2)
+
+with k 0.90-0.97 of the deadweight (0.95 usual), x the part of the ballast that left early (0 in
+at least half of the draws: linear is the convention), b 0.30-0.40 of the deadweight in ballast
+and s rising from 0 to 1 between fills 0.05 and 0.25, since an empty ship is no part-loaded one.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from eo.core.records import Sighting, Stay, Vessel
+from eo.core.rows import PortCall
+from eo.physics.hull import CARGO_SHARE, FILL_LIMITS, barrels_per_tonne
+from eo.stages.draws import ShipDraws, log_likelihood_at, quantiles, seeded
+
+__all__ = ["CallDraws", "PortHabit", "draw_call", "learn_habit", "weigh_call"]
+
+_DRAWS = 16_000
+_LEAST_EFFECTIVE = 80.0
+"""Fewer effective draws than this and the looks' likelihoods are flattened until there are."""
+_OPEN_END = dt.timedelta(days=1.5)
+"""How long before the first (after the last) look she may have come (gone) where no empty look
+bounds it: the stays reported from the port last one and a half to two days."""
+_MOVED = 0.1
+"""A change of fill that is cargo and not bunkers or stores."""
+_SURE = 0.85
+
+
+@dataclass(frozen=True, kw_only=True)
+class PortHabit:
+    """Prior chances of what a ship does in this port."""
+
+    loading: float = 0.45
+    """She loads."""
+    discharging: float = 0.45
+    """She discharges; what is left over does neither, or part of either."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class CallDraws:
+    """Weighted draws of one call; arrays (draw,)."""
+
+    arrival: Any
+    """Fill on arrival."""
+    departure: Any
+    """Fill on departure."""
+    dwt_t: Any
+    """Deadweight [t]."""
+    weight: Any
+    """They sum to 1."""
+    looks: int
+    """Measured looks."""
+
+    @property
+    def loading_p(self) -> float:
+        """Chance that she loaded."""
+        return float(self.weight[self.departure - self.arrival > _MOVED].sum())
+
+    @property
+    def discharging_p(self) -> float:
+        """Chance that she discharged."""
+        return float(self.weight[self.arrival - self.departure > _MOVED].sum())
+
+
+def measured_looks(sightings: Sequence[Sighting]) -> list[Sighting]:
+    """Return the measured looks by time, one a pass (two tiles of a pass show one ship once)."""
+    best: dict[str, Sighting] = {}
+    for sighting in sightings:
+        if sighting.freeboard.status != "measured" or sighting.datetime is None:
+            continue
+        rival = best.get(sighting.acquisition_id)
+        key = (sighting.freeboard.rows, sighting.clear_fraction, sighting.detection_id)
+        if rival is None or key > (
+            rival.freeboard.rows,
+            rival.clear_fraction,
+            rival.detection_id,
+        ):
+            best[sighting.acquisition_id] = sighting
+    return sorted(best.values(), key=lambda s: (str(s.datetime), s.detection_id))
+
+
+def draw_call(
+    stay: Stay, sightings: Sequence[Sighting], who: ShipDraws, habit: PortHabit
+) -> CallDraws | None:
+    """Return weighted draws of a call; None where no look of her was measured."""
+    looks = measured_looks(sightings)
+    if not looks:
+        return None
+    generator = seeded(stay.call_id, "call")
+    pick = generator.choice(who.weight.size, size=_DRAWS, p=who.weight)
+    ships = who.picked(pick)
+    arrival, departure = _draw_fills(generator, habit)
+    begin, finish = _draw_ramp(stay, generator)
+    logl = np.zeros(_DRAWS)
+    for look in looks:
+        if look.datetime is None:
+            continue
+        hours = (look.datetime - stay.first_seen) / dt.timedelta(hours=1)
+        done = np.clip((hours - begin) / np.maximum(finish - begin, 0.5), 0.0, 1.0)
+        found, _ = log_likelihood_at(look.freeboard, ships, arrival + (departure - arrival) * done)
+        logl += found
+    return CallDraws(
+        arrival=arrival,
+        departure=departure,
+        dwt_t=ships.dwt_t,
+        weight=_tempered(logl),
+        looks=len(looks),
+    )
+
+
+def _draw_fills(generator: np.random.Generator, habit: PortHabit) -> tuple[Any, Any]:
+    """Draw fills on arrival and departure from the prior.
+
+    A ship that loads mostly comes empty and goes nearly full (nine in ten of the mass near
+    either end), else anything; one in ten does something else.
+    """
+    near_empty = np.abs(generator.normal(0.0, 0.07, _DRAWS)) - 0.03
+    near_full = 0.97 - np.abs(generator.normal(0.0, 0.10, _DRAWS)) + 0.03 * generator.random(_DRAWS)
+    any_two = np.sort(generator.uniform(*FILL_LIMITS, (2, _DRAWS)), axis=0)
+    low = np.where(generator.random(_DRAWS) < 0.75, near_empty, any_two[0])
+    high = np.where(generator.random(_DRAWS) < 0.70, near_full, any_two[1])
+    low, high = np.minimum(low, high), np.maximum(low, high)
+    kind = generator.random(_DRAWS)
+    loading = kind < habit.loading
+    discharging = ~loading & (kind < habit.loading + habit.discharging)
+    same = generator.uniform(*FILL_LIMITS, _DRAWS)
+    moved = same + generator.normal(0.0, 0.15, _DRAWS)
+    arrival = np.where(loading, low, np.where(discharging, high, same))
+    departure = np.where(loading, high, np.where(discharging, low, moved))
+    return np.clip(arrival, *FILL_LIMITS), np.clip(departure, *FILL_LIMITS)
+
+
+def _draw_ramp(stay: Stay, generator: np.random.Generator) -> tuple[Any, Any]:
+    """Draw when cargo began and finished to move [h after first_seen]."""
+
+    def hours(moment: dt.datetime) -> float:
+        return (moment - stay.first_seen) / dt.timedelta(hours=1)
+
+    before, after = stay.first_seen - _OPEN_END, stay.last_seen + _OPEN_END
+    earliest = hours(max(stay.arrival_after or before, before))
+    latest = hours(min(stay.departure_before or after, after))
+    came = generator.uniform(earliest, 0.0, _DRAWS)
+    went = generator.uniform(hours(stay.last_seen), latest, _DRAWS)
+    span = np.maximum(went - came, 1.0)
+    begin = came + span * generator.uniform(0.0, 0.4, _DRAWS)
+    finish = went - span * generator.uniform(0.0, 0.4, _DRAWS)
+    return begin, finish
+
+
+def _tempered(logl: Any) -> Any:
+    """Return weights; where too few draws carry them, the likelihoods are flattened."""
+    power = 1.0
+    while True:
+        weight = np.exp(power * (logl - logl.max()))
+        weight = weight / weight.sum()
+        if power < 0.02 or 1.0 / float((weight**2).sum()) >= _LEAST_EFFECTIVE:
+            return weight
+        power *= 0.8
+
+
+def learn_habit(calls: Iterable[CallDraws]) -> PortHabit:
+    """Return the port's habit from the calls that say by themselves which way cargo went."""
+    loads = discharges = 0
+    for call in calls:
+        loads += call.loading_p >= _SURE
+        discharges += call.discharging_p >= _SURE
+    share = (loads + 1.0) / (loads + discharges + 2.0)
+    return PortHabit(loading=0.9 * share, discharging=0.9 * (1.0 - share))
+
+
+def weigh_call(
+    stay: Stay,
+    sightings: Sequence[Sighting],
+    fleet: Mapping[str, Vessel],
+    draws: CallDraws | None,
+    *,
+    product: str | None,
+) -> PortCall:
+    """Return the row of a call."""
+    vessel = fleet.get(stay.vessel_id)
+    arrival: list[float | None] = [None] * 3
+    departure, cargo, barrels = list(arrival), list(arrival), list(arrival)
+    direction, note = "unclear", "no look of this call was measured"
+    if draws is not None:
+        arrival = [*quantiles(draws.arrival, draws.weight)]
+        departure = [*quantiles(draws.departure, draws.weight)]
+        tonnes, volume = _cargo(stay, draws, product)
+        cargo = [*quantiles(tonnes, draws.weight)]
+        barrels = [*quantiles(volume, draws.weight)]
+        direction, note = _direction(draws)
+    if draws is not None and draws.looks == 1:
+        note = f"one measured look; {note}" if note else "one measured look"
+    weight = np.array([max(s.confidence, 0.01) for s in sightings])
+    weight = weight / weight.sum()
+    return PortCall(
+        call_id=stay.call_id,
+        vessel_id=stay.vessel_id,
+        vessel_p=stay.vessel_p,
+        berth=stay.berth,
+        lon=float(np.dot(weight, [s.lon for s in sightings])),
+        lat=float(np.dot(weight, [s.lat for s in sightings])),
+        length_m=(
+            vessel.length_m
+            if vessel is not None
+            else float(np.dot(weight, [s.hull.length_m for s in sightings]))
+        ),
+        first_seen=stay.first_seen,
+        last_seen=stay.last_seen,
+        arrival_after=stay.arrival_after,
+        arrival_before=stay.first_seen,
+        departure_after=stay.last_seen,
+        departure_before=stay.departure_before,
+        direction=direction,
+        fill_arrival_p05=arrival[0],
+        fill_arrival_p50=arrival[1],
+        fill_arrival_p95=arrival[2],
+        fill_departure_p05=departure[0],
+        fill_departure_p50=departure[1],
+        fill_departure_p95=departure[2],
+        cargo_t_p05=cargo[0],
+        cargo_t_p50=cargo[1],
+        cargo_t_p95=cargo[2],
+        barrels_p05=barrels[0],
+        barrels_p50=barrels[1],
+        barrels_p95=barrels[2],
+        of_interest=_of_interest(vessel, fleet),
+        dark=None,
+        detection_ids=stay.detection_ids,
+        scene_ids=tuple(dict.fromkeys(s.scene_id for s in sightings)),
+        note=note,
+    )
+
+
+def _direction(draws: CallDraws) -> tuple[str, str | None]:
+    if draws.loading_p >= _SURE:
+        return "loading", None
+    if draws.discharging_p >= _SURE:
+        return "discharging", None
+    return "unclear", (
+        f"loading {100 * draws.loading_p:.0f} %, discharging {100 * draws.discharging_p:.0f} %"
+    )
+
+
+def _cargo(stay: Stay, draws: CallDraws, product: str | None) -> tuple[Any, Any]:
+    """Return tonnes and barrels by eqs. (1) and (2), one per draw."""
+    generator = seeded(stay.call_id, "cargo")
+    size = draws.weight.size
+    share = generator.triangular(*CARGO_SHARE, size)
+    early = np.maximum(generator.uniform(-1.0, 1.0, size), 0.0)
+    ballast = generator.uniform(0.30, 0.40, size)
+
+    def loaded(fill: Any) -> Any:
+        fill = np.clip(fill, 0.0, 1.0)
+        part_loaded = np.clip((fill - 0.05) / 0.20, 0.0, 1.0)
+        return fill + early * ballast * (1.0 - fill) * part_loaded
+
+    tonnes = (loaded(draws.departure) - loaded(draws.arrival)) * share * draws.dwt_t
+    return tonnes, tonnes * barrels_per_tonne(product, generator, size)
+
+
+def _of_interest(vessel: Vessel | None, fleet: Mapping[str, Vessel]) -> bool | None:
+    """Whether the call counts against the cap; where the fleet marks none, every call does."""
+    if not any(known.of_interest for known in fleet.values()):
+        return True
+    return bool(vessel.of_interest) if vessel is not None else None

@@ -1,0 +1,153 @@
+"""Who she may be, as weighted draws of ships, and what a look's likelihood says of each.
+
+A draw is one set of particulars: of a fleet vessel (her numbers exact), or of a ship of the
+measured length and beam without papers. Seeds come from ids, so that results depend neither on
+the order of the input nor on the run.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+
+from eo.core.records import Candidate, Freeboard, Sighting, Vessel
+from eo.physics.hull import Particulars, draught_at_fill_m, sample_particulars
+
+__all__ = ["ShipDraws", "draw_ships", "log_likelihood_at", "quantiles", "seeded"]
+
+_IMPOSSIBLE = -30.0
+"""ln L of a deck below the water."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ShipDraws:
+    """Draws of who she is."""
+
+    ships: Particulars
+    """Arrays (draw,)."""
+    weight: Any
+    """(draw,) prior weights; they sum to 1."""
+
+    def picked(self, index: Any) -> Particulars:
+        """Return the ships of some draws, by index."""
+        picked = {f.name: getattr(self.ships, f.name)[index] for f in fields(Particulars)}
+        return Particulars(**picked)
+
+
+def seeded(*ids: str) -> np.random.Generator:
+    """Return a generator whose seed is derived from ids."""
+    digest = hashlib.sha256("\0".join(ids).encode()).digest()
+    return np.random.default_rng(int.from_bytes(digest[:8], "big"))
+
+
+def draw_ships(
+    candidates: Sequence[Candidate],
+    fleet: Mapping[str, Vessel],
+    sightings: Sequence[Sighting],
+    *,
+    seed: str,
+    draws: int = 400,
+) -> ShipDraws:
+    """Draw ships in proportion to the candidates' probabilities.
+
+    Parameters
+    ----------
+    candidates
+        Everyone she may be; none given means that nobody knows.
+    fleet
+        Vessels by id.
+    sightings
+        Looks whose hulls give the length and beam of a ship without papers.
+    seed
+        Id that the draws are derived from.
+    draws
+        Draws for a candidate that is certain.
+    """
+    length, length_sd = _mean_of([(s.hull.length_m, s.hull.length_sd_m) for s in sightings])
+    beam, beam_sd = _mean_of([(s.hull.beam_m, s.hull.beam_sd_m) for s in sightings])
+    parts: list[Particulars] = []
+    weights: list[Any] = []
+    known = candidates or (Candidate(vessel_id=None, probability=1.0),)
+    for candidate in known:
+        if candidate.probability <= 0.002:
+            continue
+        count = max(20, round(draws * candidate.probability))
+        generator = seeded(seed, candidate.vessel_id or "")
+        vessel = fleet.get(candidate.vessel_id) if candidate.vessel_id else None
+        if vessel is None:
+            ships = sample_particulars(
+                generator,
+                count,
+                length_m=length,
+                beam_m=beam,
+                length_sd_m=length_sd,
+                beam_sd_m=beam_sd,
+            )
+        else:
+            ships = sample_particulars(
+                generator,
+                count,
+                length_m=vessel.length_m,
+                beam_m=vessel.beam_m,
+                depth_m=vessel.depth_m,
+                design_draught_m=vessel.design_draught_m,
+                ballast_draught_m=vessel.ballast_draught_m,
+                dwt_t=vessel.dwt_t,
+            )
+        parts.append(ships)
+        weights.append(np.full(count, candidate.probability / count))
+    pooled = {
+        f.name: np.concatenate([getattr(part, f.name) for part in parts])
+        for f in fields(Particulars)
+    }
+    weight = np.concatenate(weights)
+    return ShipDraws(ships=Particulars(**pooled), weight=weight / weight.sum())
+
+
+def _mean_of(values: Sequence[tuple[float, float]]) -> tuple[float, float]:
+    """Mean by precision, and its sd; sds below 2 % (a model's own error) are not believed."""
+    numbers = np.array([value for value, _ in values])
+    sds = np.array([max(sd, 0.02 * value) for value, sd in values])
+    weight = sds**-2.0
+    mean = float((numbers * weight).sum() / weight.sum())
+    return mean, max(float(weight.sum() ** -0.5), 0.01 * mean)
+
+
+def log_likelihood_at(freeboard: Freeboard, ships: Particulars, fill: Any) -> tuple[Any, Any]:
+    """Return ln L of a look and the freeboard [m] if ships were filled so.
+
+    Parameters
+    ----------
+    freeboard
+        A measured look.
+    ships
+        Particulars, arrays that broadcast with `fill`.
+    fill
+        Fill, dimensionless.
+    """
+    draught = draught_at_fill_m(
+        fill,
+        design_draught_m=ships.design_draught_m,
+        ballast_draught_m=ships.ballast_draught_m,
+        design_block=ships.design_block,
+    )
+    height = ships.depth_m - draught
+    logl = np.asarray(freeboard.log_likelihood)
+    place = np.clip((height - freeboard.start_m) / freeboard.step_m, 0.0, logl.size - 1.0)
+    below = np.minimum(place.astype(int), logl.size - 2)
+    part = place - below
+    found = logl[below] * (1.0 - part) + logl[below + 1] * part
+    return np.where(height < freeboard.start_m - freeboard.step_m, _IMPOSSIBLE, found), height
+
+
+def quantiles(values: Any, weights: Any, at: Sequence[float] = (0.05, 0.5, 0.95)) -> list[float]:
+    """Return weighted quantiles, by linear interpolation between the middles of the weights."""
+    values, weights = np.ravel(values), np.ravel(weights)
+    order = np.argsort(values, kind="stable")
+    ordered = weights[order]
+    rank = (np.cumsum(ordered) - 0.5 * ordered) / ordered.sum()
+    return [float(q) for q in np.interp(at, rank, values[order])]
