@@ -59,7 +59,11 @@ def slots_of(
         numbers = raster[i] if i < len(raster) else (raster[0] if len(raster) == 1 else {})
         own = as_text(new.get("name")) or as_text(old.get("name")) or (key if count == 1 else "")
         slots.append(
-            Slot(name=_name(key, own, new, old, product, count), own=own, fields=(new, numbers))
+            Slot(
+                name=_name(key if count == 1 else None, own, new, old, product),
+                own=own,
+                fields=(new, numbers),
+            )
         )
     if any(slot.name is not None for slot in slots):
         return tuple(slots)
@@ -67,13 +71,9 @@ def slots_of(
 
 
 def _name(
-    key: str,
-    own: str,
-    new: dict[str, Any],
-    old: dict[str, Any],
-    product: Product,
-    count: int,
+    key: str | None, own: str, new: dict[str, Any], old: dict[str, Any], product: Product
 ) -> str | None:
+    """Name one band; `key` is that of a file of one band, which may name it too."""
     declared = as_text(new.get("eo:common_name")) or as_text(new.get("common_name"))
     wavelength = number(new.get("eo:center_wavelength"))
     name = band_name(
@@ -82,7 +82,7 @@ def _name(
         sensor=product.sensor,
         wavelength_um=wavelength or number(old.get("center_wavelength")),
     )
-    if name is None and count == 1:
+    if name is None and key is not None:
         return band_name(declared=None, own=key, sensor=product.sensor)
     return name
 
@@ -91,7 +91,7 @@ def _unnamed(
     key: str,
     asset: dict[str, Any],
     product: Product,
-    picture: bool,  # noqa: FBT001
+    picture: bool,
     fields: list[tuple[dict[str, Any], ...]],
 ) -> tuple[Slot, ...]:
     """Name the bands of a file that says nothing of them: by its key, or the provider's order."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from eo.access.bandnames import REQUIRED
@@ -173,12 +173,12 @@ def _candidates(
         if seen == "radiance" and declared.scale is not None and declared.scale < 0.005:
             # No radiance is counted so finely: whoever wrote the item made reflectance of it.
             seen, kind = "reflectance", "toar"
-        found = _band(slot, key, index, asset, declared, product, seen)
+        found = _band(slot, key, asset, declared=declared, product=product, meaning=seen)
         if found is None:
             continue
         media = as_text(asset.get("type")) or ""
         yield _Candidate(
-            band=found[0],
+            band=replace(found[0], index=index),
             meaning=seen,
             level=kind,
             jp2=bool(_JP2.search(media) or _JP2.search(key)),
@@ -214,8 +214,8 @@ def _meaning(key: str, asset: dict[str, Any], product: Product) -> tuple[Meaning
 def _band(
     slot: Slot,
     key: str,
-    index: int,
     asset: dict[str, Any],
+    *,
     declared: Declared,
     product: Product,
     meaning: Meaning,
@@ -238,7 +238,6 @@ def _band(
     band = Band(
         name=slot.name,
         href=str(asset["href"]).strip(),
-        index=index,
         scale=scale,
         offset=offset,
         nodata=nodata,

@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from eo.access.angles import Angles, angles_of
-from eo.access.content import Content, content_of, files_of
 from eo.access.bandnames import REQUIRED
+from eo.access.content import Content, content_of, files_of
 from eo.access.fields import as_dict, as_dicts, as_list, as_text, first_number, moment, number
 from eo.access.footprints import footprint_of
 from eo.access.odata import is_odata_product, item_of_product

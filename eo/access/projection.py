@@ -59,9 +59,11 @@ def _crs(fields: dict[str, Any], notes: list[str]) -> str | None:
         wkt = json.dumps(value) if isinstance(value, dict) else as_text(value)
         if wkt is not None and _is_crs(wkt):
             return str(CRS.from_user_input(wkt).to_wkt())
-    for key in ("proj:code", "proj:epsg"):
-        if fields.get(key) is not None:
-            notes.append(f"{key} is {fields[key]!r:.40}, no known CRS: the file must say")
+    notes.extend(
+        f"{key} is {fields[key]!r:.40}, no known CRS: the file must say"
+        for key in ("proj:code", "proj:epsg")
+        if fields.get(key) is not None
+    )
     return None
 
 

@@ -199,16 +199,29 @@ def check_floor(dn_low_percentile: float, offset: float, scale: float) -> tuple[
     return offset, None
 
 
-def toar_scale(band: str, sun_elevation_deg: float, distance_au: float) -> float | None:
+def toar_scale(
+    band: str, sun_elevation_deg: float, distance_au: float, radiance_scale: float
+) -> float | None:
     """Return reflectance per DN of a Planet radiance band; None for a band without irradiance.
+
+    Parameters
+    ----------
+    band
+        Common name.
+    sun_elevation_deg
+        Sun above the horizon. [degree]
+    distance_au
+        Distance from Earth to sun d. [astronomical units]
+    radiance_scale
+        Radiance L per DN. [W m-2 sr-1 um-1]
 
     Notes
     -----
-    rho = pi L d^2 / (E0 sin(elevation)), L = 0.01 DN. Nominal irradiance: good to some percent,
-    while the file's own metadata (XML) would be exact.
+    rho = pi L d^2 / (E0 sin(elevation)) with nominal irradiance E0: good to some percent, while
+    the file's own metadata (XML) would be exact.
     """
     irradiance = _IRRADIANCE.get(band)
     if irradiance is None or sun_elevation_deg <= 0:
         return None
     sine = math.sin(math.radians(sun_elevation_deg))
-    return PLANET_RADIANCE_SCALE * math.pi * distance_au**2 / (irradiance * sine)
+    return radiance_scale * math.pi * distance_au**2 / (irradiance * sine)

@@ -1,0 +1,257 @@
+"""Searches catalogs that are files: static catalogs, item collections, stac-geoparquet.
+
+Every file is read, one at a time, and filtered here. A file of the catalog that cannot be read
+comes out as a broken item, so that the search goes on and the loss is on record. A catalog on
+the web leads only to other places on the web, never to files of this machine.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from eo.access.fields import as_dicts, as_list, as_text
+from eo.access.filters import Wanted
+from eo.access.hrefs import absolute, with_absolute_hrefs
+from eo.access.items import BROKEN, NOTES
+from eo.access.odata import is_odata_answer, item_of_product
+from eo.core.errors import CatalogError
+
+__all__ = ["FileCatalog", "ParquetCatalog", "is_item", "is_item_list", "is_static"]
+
+log = logging.getLogger(__name__)
+
+Progress = Callable[[int, int | None], None]
+Load = Callable[[str], Any]
+
+_MOST_DOCUMENTS = 200_000
+"""A catalog of more files than this is taken for one that never ends."""
+
+
+def is_static(document: Any) -> bool:
+    """Whether a document is a STAC Catalog or Collection (`type` is missing before STAC 1.0)."""
+    if not isinstance(document, dict) or not isinstance(document.get("links"), list):
+        return False
+    kind = document.get("type", "Catalog")
+    return kind in {"Catalog", "Collection"} and "stac_version" in document
+
+
+def is_item(document: Any) -> bool:
+    """Whether a document is one STAC item."""
+    return isinstance(document, dict) and document.get("type") == "Feature"
+
+
+def is_item_list(document: Any) -> bool:
+    """Whether a document holds many items: a FeatureCollection, a list, an OData answer."""
+    if isinstance(document, list):
+        return all(is_item(entry) or not isinstance(entry, dict) for entry in document) and any(
+            is_item(entry) for entry in document
+        )
+    if is_odata_answer(document):
+        return isinstance(document["value"], list)
+    return (
+        isinstance(document, dict)
+        and document.get("type") == "FeatureCollection"
+        and isinstance(document.get("features"), list)
+    )
+
+
+class FileCatalog:
+    """A catalog made of JSON files, local or on the web."""
+
+    def __init__(
+        self, place: str, document: Any, load: Load, progress: Progress | None = None
+    ) -> None:
+        """Search `document`, found at `place`; `load` reads the files that it leads to."""
+        self._place = place
+        self._document = document
+        self._load = load
+        self._progress = progress
+
+    def search(
+        self,
+        *,
+        geometry: dict[str, Any],
+        start: dt.datetime,
+        end: dt.datetime,
+        collections: tuple[str, ...] | None,
+    ) -> Iterator[dict[str, Any]]:
+        """Yield the items over `geometry`, from `start` to `end`, with absolute hrefs."""
+        wanted = Wanted(geometry=geometry, start=start, end=end, collections=collections)
+        for item, place in self._items():
+            if not wanted.matches(item):
+                continue
+            if not isinstance(item, dict):
+                yield {BROKEN: f"an item in {place} is {type(item).__name__}, not a JSON object"}
+                continue
+            if collections and as_text(item.get("collection")) is None and BROKEN not in item:
+                item[NOTES] = [
+                    *as_list(item.get(NOTES)),
+                    "the item names no collection: taken as one that was asked for",
+                ]
+            yield with_absolute_hrefs(item, place)
+
+    def _items(self) -> Iterator[tuple[Any, str]]:
+        """Yield every item with the place of the file it came from."""
+        if not is_static(self._document):
+            yield from ((item, self._place) for item in _listed(self._document))
+            return
+        waiting = [(self._document, self._place)]
+        seen = {self._place}
+        done = 0
+        while waiting:
+            document, place = waiting.pop()
+            links = [
+                link
+                for link in as_dicts(document.get("links"))
+                if link.get("rel") in {"child", "item", "items"}
+            ]
+            children = []
+            for link in links:
+                href = absolute(str(link.get("href", "")), place)
+                if href in seen:
+                    continue
+                if len(seen) >= _MOST_DOCUMENTS:
+                    raise CatalogError(
+                        f"{self._place} leads to more than {_MOST_DOCUMENTS} files; search its "
+                        "API, or name a smaller catalog"
+                    )
+                if href is not None:
+                    seen.add(href)
+                found = self._follow(link, href, place)
+                done += 1
+                if self._progress is not None:
+                    self._progress(done, None)
+                if is_static(found) and href is not None:
+                    children.append((found, href))
+                    continue
+                for item in _listed(found):
+                    yield _in_collection(item, document), href or place
+            # Last in, first out: reversed, so that files come in the order of their links.
+            waiting.extend(reversed(children))
+
+    def _follow(self, link: dict[str, Any], href: str | None, place: str) -> Any:
+        """Return the document that a link leads to; a broken item where it cannot be read."""
+        if href is None:
+            return _broken(
+                link,
+                f"{place} leads to {link.get('href')!r:.200}, which a catalog on "
+                "the web may not do: only http(s) is followed from there",
+            )
+        try:
+            found = self._load(href)
+        except CatalogError as error:
+            log.warning("%s", error)
+            return _broken(link, str(error))
+        if is_static(found) or is_item(found) or is_item_list(found):
+            return found
+        if link.get("rel") == "item" and isinstance(found, dict):
+            # Perhaps an item that forgot what it is; its reader judges.
+            return {**found, "id": found.get("id", _stem(link))}
+        return _broken(link, f"{href} is JSON, but neither a STAC item nor a catalog")
+
+
+class ParquetCatalog:
+    """A stac-geoparquet file."""
+
+    def __init__(self, path: Path, progress: Progress | None = None) -> None:
+        """Open the file at `path`.
+
+        Raises
+        ------
+        CatalogError
+            If it is no Parquet file, or holds no STAC items.
+        """
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        self._path = path
+        self._progress = progress
+        try:
+            self._file = pq.ParquetFile(path)
+        except (OSError, pa.ArrowInvalid) as error:
+            raise CatalogError(
+                f"{path} is not a Parquet file, or is cut short: {error}; write it again, for "
+                "example with stac-geoparquet"
+            ) from None
+        missing = {"id", "geometry", "assets"} - set(self._file.schema_arrow.names)
+        if missing:
+            raise CatalogError(
+                f"{path} is Parquet, but not stac-geoparquet: columns {sorted(missing)} are "
+                "missing; write it with stac-geoparquet"
+            )
+
+    def search(
+        self,
+        *,
+        geometry: dict[str, Any],
+        start: dt.datetime,
+        end: dt.datetime,
+        collections: tuple[str, ...] | None,
+    ) -> Iterator[dict[str, Any]]:
+        """Yield the items over `geometry`, from `start` to `end`, with absolute hrefs."""
+        listed = FileCatalog(str(self._path), list(self._rows()), _no_links)
+        yield from listed.search(geometry=geometry, start=start, end=end, collections=collections)
+
+    def _rows(self) -> Iterator[dict[str, Any]]:
+        import pyarrow as pa
+        from stac_geoparquet.arrow import stac_table_to_items
+
+        done = 0
+        for batch in self._file.iter_batches(batch_size=256):
+            try:
+                items = list(stac_table_to_items(pa.Table.from_batches([batch])))
+            except Exception as error:
+                raise CatalogError(
+                    f"{self._path} cannot be read as stac-geoparquet: "
+                    f"{type(error).__name__}: {error}"
+                ) from error
+            yield from items
+            done += len(items)
+            if self._progress is not None:
+                self._progress(done, self._file.metadata.num_rows)
+
+
+def _no_links(place: str) -> Any:
+    raise CatalogError(f"{place} is not part of a Parquet file")
+
+
+def _listed(document: Any) -> list[Any]:
+    """Return the items of a document that holds one or many."""
+    if isinstance(document, list):
+        return document
+    if is_odata_answer(document):
+        return [item_of_product(product) for product in as_dicts(document["value"])]
+    if is_item_list(document):
+        return list(document["features"])
+    return [document]
+
+
+def _in_collection(item: Any, parent: dict[str, Any]) -> Any:
+    """Name the collection of an item that leaves it out, where a Collection links to it."""
+    if (
+        not isinstance(item, dict)
+        or BROKEN in item
+        or as_text(item.get("collection"))
+        or parent.get("type") != "Collection"
+    ):
+        return item
+    return {**item, "collection": as_text(parent.get("id"))}
+
+
+def _stem(link: dict[str, Any]) -> str:
+    """Return a name for a file that cannot tell its own: that of the file, or of its folder."""
+    path = str(link.get("href", "")).partition("?")[0].rstrip("/")
+    parts = [part for part in path.split("/") if part not in {"", ".", ".."}]
+    if not parts:
+        return "unnamed"
+    stem = parts[-1].rpartition(".")[0] or parts[-1]
+    generic = stem in {"item", "catalog", "collection", "stac"} and len(parts) > 1
+    return f"{parts[-2]}/{stem}" if generic else stem
+
+
+def _broken(link: dict[str, Any], reason: str) -> dict[str, Any]:
+    return {"type": "Feature", "id": _stem(link), BROKEN: reason}
