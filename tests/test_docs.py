@@ -111,6 +111,7 @@ def test_vostochny_is_ready_for_earth_search() -> None:
 
 def test_commands_are_documented_and_no_other() -> None:
     import typer.main
+
     from eo.cli import app
 
     text = (ROOT / "docs" / "commands.md").read_text()
