@@ -212,7 +212,7 @@ def _infrared_water(xp: Any, planes: dict[str, Array], valid: Array) -> Array:
     # Bounds: water under haze or glint is at most about 0.09 above the scene's floor; its index
     # may fall below 0 (glint lifts all bands alike), land's rarely rises above 0.05.
     level_cut = min(max(level_cut, -3.0), -2.2)
-    index_cut = min(max(index_cut, -0.25), 0.05)
+    index_cut = min(max(index_cut, -0.1), 0.05)
     return (level < level_cut) & (index > index_cut)
 
 
