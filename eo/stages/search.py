@@ -42,7 +42,7 @@ def find_scenes(
     catalog: Catalog,
     campaign: Campaign,
     *,
-    progress: Callable[[int, int | None], None] | None = None,
+    progress: Callable[[int], None] | None = None,
 ) -> list[Scene]:
     """Return every scene that a campaign's catalog holds for it, by time and id.
 
@@ -53,7 +53,7 @@ def find_scenes(
     campaign
         What is asked.
     progress
-        Told how many items came in; their total is not known.
+        Told how many items came in.
 
     Returns
     -------
@@ -78,7 +78,7 @@ def find_scenes(
         scene = _outside(scene_from_item(item, place=campaign.catalog), area)
         scenes.append(_with_reflectance(_with_view(_with_sun(scene, area))))
         if progress is not None:
-            progress(len(scenes), None)
+            progress(len(scenes))
     scenes = without_duplicates(with_acquisitions(with_scene_ids(scenes)))
     for scene in scenes:
         if scene.status == "failed":
