@@ -6,28 +6,26 @@ identity are decided elsewhere, from these hulls.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
-import scipy.ndimage as ndi
 
 from eo.core.grid import Grid, Window
 from eo.core.records import Target
-from eo.core.xp import Array, namespace, to_host
-from eo.kernels.hullfit import Box, box_weights, first_guess, fit_box
-from eo.kernels.targets import coverage, departure, water_level
-from eo.kernels.water import likely_water
+from eo.core.xp import Array
+from eo.kernels.hullfit import Box, box_weights
+from eo.stages.afloat import Found, afloat
+from eo.stages.berthed import berthed_candidates
+from eo.stages.classify import Model, shipped_model
 from eo.stages.hulls import bow_sign, box_to_hull
+from eo.stages.pixels import Pixels, coarser, scene_pixels
 from eo.stages.reference import Reference
 
 __all__ = ["DetectResult", "find_targets"]
 
-CLEAR = 1
-_NEIGHBOURHOOD_M = 200.0
-"""Half width of the surroundings in which water is taken to be alike."""
-_LEAST_LENGTH_M = 25.0
-_LARGEST_M2 = 460.0 * 70.0
-"""Plan area of the largest ships afloat: more is land."""
+_LEAST_CHANCE = 0.5
+_SHORE_PIXEL_M = 10.0
+"""Pixel at which shores are searched: the one the model was trained at."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -52,6 +50,7 @@ def find_targets(
     sun_azimuth_grid_deg: float | None = None,
     off_nadir_deg: float | None = None,
     view_azimuth_grid_deg: float | None = None,
+    model: Model | None = None,
 ) -> DetectResult:
     """Find the vessels of at least 25 m in one scene.
 
@@ -71,94 +70,75 @@ def find_targets(
         Sun above the horizon, and towards the sun from grid north; None if unknown.
     off_nadir_deg, view_azimuth_grid_deg
         Sensor's zenith angle at the ground, and towards the sensor from grid north.
+    model
+        What tells ships along quays from quays; None: the one that comes with the package.
 
     Returns
     -------
     DetectResult
-        Targets and the scene's water (same library as `reflectance`).
+        Targets and the scene's water, both on the host.
 
     Raises
     ------
     BandError
         If a visible band is missing.
     """
-    xp, ndi_ = namespace(reflectance, mask)
-    clear = mask == CLEAR
-    water = likely_water(reflectance, bands) & clear
-    calm = ndi_.binary_erosion(ndi_.binary_opening(water))
-    radius_px = _NEIGHBOURHOOD_M / grid.pixel_m
-    level, sigma = water_level(reflectance, calm, radius_px=radius_px)
-    rise = departure(reflectance, level, sigma)
-    threshold = _threshold(xp, rise, calm)
-    width = 2 * max(1, round(12.0 / grid.pixel_m)) + 1
-    cover = coverage(xp.where(clear, rise, xp.float32(0)), threshold, width_px=max(width, 5))
-    scene = _Scene(
-        rise=to_host(xp.nan_to_num(rise)),
-        cover=to_host(cover),
-        clear=to_host(clear),
-        pixel_m=grid.pixel_m,
-    )
-    boxes = _afloat(scene)
-    targets = [
-        _target(
-            box,
-            scene,
-            grid=grid,
-            window=window,
-            off_nadir_deg=off_nadir_deg,
-            view_azimuth_grid_deg=view_azimuth_grid_deg,
-        )
-        for box in boxes
-    ]
+    scene = scene_pixels(reflectance, bands, mask, grid.pixel_m)
+    found = _distinct([*afloat(scene), *_alongside(scene, model or shipped_model())])
+    view = {"off_nadir_deg": off_nadir_deg, "view_azimuth_grid_deg": view_azimuth_grid_deg}
+    targets = [_target(f, scene, grid=grid, window=window, view=view) for f in found]
     targets.sort(key=lambda t: (-t.hull.length_m, t.hull.x_m, t.hull.y_m))
-    return DetectResult(targets=tuple(targets), water=water)
+    return DetectResult(targets=tuple(targets), water=scene.water)
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class _Scene:
-    rise: Array
-    cover: Array
-    clear: Array
-    pixel_m: float
+def _alongside(scene: Pixels, model: Model) -> list[Found]:
+    """Hulls along quays, searched at the pixel size that the model knows."""
+    factor = max(1, round(_SHORE_PIXEL_M / scene.pixel_m))
+    coarse = coarser(scene, factor)
+    boxes, features = berthed_candidates(coarse)
+    chance = model.probability(features)
+    return [
+        Found(box=_finer(boxes[k], factor), probability=float(chance[k]), alongside=True)
+        for k in np.flatnonzero(chance >= _LEAST_CHANCE)
+    ]
 
 
-def _threshold(xp: Array, rise: Array, calm: Array) -> float:
-    """Departure that calm water exceeds in one pixel of a thousand, at least 3.5."""
-    values = rise[calm]
-    if values.size < 50:
-        return 6.0
-    return float(min(max(float(xp.percentile(values, 99.9)), 3.5), 8.0))
+def _finer(box: Box, factor: int) -> Box:
+    """The same box in pixels `factor` times smaller (centres at whole numbers in both)."""
+    shift = (factor - 1) / 2
+    return replace(
+        box,
+        row=box.row * factor + shift,
+        col=box.col * factor + shift,
+        length_px=box.length_px * factor,
+        width_px=box.width_px * factor,
+        length_sd_px=1.5 * factor,
+        width_sd_px=0.6 * factor,
+    )
 
 
-def _afloat(scene: _Scene) -> list[Box]:
-    """Boxes of objects that have water all around."""
-    found = scene.cover > 0.5
-    labels, _ = ndi.label(found, structure=np.ones((3, 3)))
-    boxes = []
-    m2 = scene.pixel_m**2
-    for index, where in enumerate(ndi.find_objects(labels), start=1):
-        member = labels[where] == index
-        area = float(member.sum()) * m2
-        if not 120.0 <= area <= _LARGEST_M2:
-            continue
-        guess = first_guess(member * scene.cover[where], where[0].start, where[1].start)
-        if guess.length_px * scene.pixel_m < _LEAST_LENGTH_M:
-            continue
-        box = fit_box(scene.cover, guess)
-        if _plausible(box, scene):
-            boxes.append(box)
-    return boxes
+def _distinct(found: list[Found]) -> list[Found]:
+    """Keep the likeliest of boxes that cover each other; afloat ones, better known, first."""
+    ordered = sorted(found, key=lambda f: (f.alongside, -f.probability, f.box.row, f.box.col))
+    kept: list[Found] = []
+    for one in ordered:
+        if not any(_covers(one.box, other.box) or _covers(other.box, one.box) for other in kept):
+            kept.append(one)
+    return kept
 
 
-def _plausible(box: Box, scene: _Scene) -> bool:
-    length, width = box.length_px * scene.pixel_m, box.width_px * scene.pixel_m
-    if not (_LEAST_LENGTH_M <= length <= 460 and width <= 75 and length >= 2.0 * width):
-        return False
-    weights, where = box_weights(scene.cover.shape, box)
-    return float((weights * scene.cover[where]).sum() / max(weights.sum(), 1e-6)) > 0.6
+def _covers(one: Box, other: Box) -> bool:
+    """Whether the centre of `other` lies in `one`, or close to its side."""
+    dr, dc = other.row - one.row, other.col - one.col
+    u = abs(dr * one.along[0] + dc * one.along[1])
+    v = abs(dr * one.across[0] + dc * one.across[1])
+    return u < 0.5 * one.length_px and v < 0.5 * one.width_px + 0.35 * other.width_px
 
 
-def _target(box: Box, scene: _Scene, *, grid: Grid, window: Window, **view: float | None) -> Target:
+def _target(
+    found: Found, scene: Pixels, *, grid: Grid, window: Window, view: dict[str, float | None]
+) -> Target:
+    box = found.box
     bow = bow_sign(scene.rise, scene.cover, box)
     hull = box_to_hull(box, grid=grid, window=window, bow=bow, **view)
     weights, where = box_weights(scene.cover.shape, box, grow_px=2.0)
@@ -166,7 +146,7 @@ def _target(box: Box, scene: _Scene, *, grid: Grid, window: Window, **view: floa
     small = hull.length_m < 60
     return Target(
         hull=hull,
-        confidence=0.2 if small else 0.8,
+        confidence=found.probability if not small else min(found.probability, 0.3),
         vessel_class="tug" if small and hull.length_m < 40 else "small" if small else "unknown",
         tanker_p=0.02 if small else 0.35,
         clear_fraction=clear,

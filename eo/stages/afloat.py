@@ -1,0 +1,150 @@
+"""Objects with water all around: ships at anchor or under way, and what only looks like them.
+
+Wakes, breakers, islets and pieces of shore are told by shape, by how far they rise above the
+water, and by their colour; what is left gets a chance of being a ship.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import scipy.ndimage as ndi
+
+from eo.core.xp import Array
+from eo.kernels.hullfit import Box, box_weights, first_guess, fit_box, frame
+from eo.stages.pixels import Pixels
+
+__all__ = ["LEAST_LENGTH_M", "Found", "afloat", "boxes_of", "hull_shape"]
+
+LEAST_LENGTH_M = 25.0
+_LARGEST_M2 = 460.0 * 70.0
+"""Plan area of the largest ships afloat: more is land."""
+_LEAST_M2 = 150.0
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Found:
+    """A box that may be a ship."""
+
+    box: Box
+    """In the window's pixels."""
+    probability: float
+    """Chance that it is a ship."""
+    alongside: bool = False
+    """Whether it lies against a quay."""
+
+
+def afloat(scene: Pixels) -> list[Found]:
+    """Return objects that have water all around and look like vessels."""
+    labels, _ = ndi.label(scene.cover > 0.5, structure=np.ones((3, 3)))
+    found = []
+    for index, where in enumerate(ndi.find_objects(labels), start=1):
+        member = labels[where] == index
+        for box in boxes_of(member, where, scene):
+            chance = _chance(box, scene)
+            if chance > 0:
+                found.append(Found(box=box, probability=chance))
+    return found
+
+
+def boxes_of(member: Array, where: tuple[slice, slice], scene: Pixels) -> list[Box]:
+    """Fit the main hull of one object, then smaller ones that lie against it."""
+    m2 = scene.pixel_m**2
+    if not _LEAST_M2 <= float(member.sum()) * m2 <= _LARGEST_M2:
+        return []
+    origin = (where[0].start, where[1].start)
+    guess = first_guess(member * scene.cover[where], *origin)
+    if guess.length_px * scene.pixel_m < LEAST_LENGTH_M:
+        return []
+    main = _without_wake(fit_box(scene.cover, guess), scene)
+    boxes = [main]
+    weights, inside = box_weights(scene.cover.shape, main, grow_px=6.0 / scene.pixel_m)
+    rest = np.zeros(scene.cover.shape, bool)
+    rest[where] = member
+    rest = rest[inside] & (weights < 0.5)
+    grown, labels_of = ndi.label(rest)
+    for k in range(1, labels_of + 1):
+        part = grown == k
+        if float(part.sum()) * m2 < _LEAST_M2:
+            continue
+        other = first_guess(part * scene.cover[inside], inside[0].start, inside[1].start)
+        long, wide = other.length_px * scene.pixel_m, other.width_px * scene.pixel_m
+        if (
+            LEAST_LENGTH_M <= long <= 60
+            and wide >= 7
+            and long < 0.7 * main.length_px * scene.pixel_m
+        ):
+            boxes.append(other)
+    return boxes
+
+
+def hull_shape(box: Box, pixel_m: float) -> bool:
+    """Whether a box has a ship's size and proportions."""
+    length, width = box.length_px * pixel_m, box.width_px * pixel_m
+    # Small craft are blurred by the pixel: their breadth says less.
+    slender = length / max(width - 0.5 * pixel_m, 0.5 * pixel_m, 1.0)
+    return LEAST_LENGTH_M <= length <= 430 and 4.0 <= width <= 72 and 2.6 <= slender <= 13
+
+
+def _without_wake(box: Box, scene: Pixels) -> Box:
+    """Cut off a tail that fades: hulls end within two pixels, wakes over a ship's length."""
+    if box.length_px < 6:
+        return box
+    step = 0.5
+    u = np.arange(-box.length_px / 2, box.length_px / 2 + step, step)
+    v = np.linspace(-0.3, 0.3, 5) * box.width_px
+    profile = ndi.uniform_filter1d(frame(scene.rise, box, u, v).mean(axis=1), 3)
+    peak = float(profile.max())
+    weak = profile < max(0.22 * peak, min(2.0 * scene.threshold, 0.5 * peak))
+    top = int(profile.argmax())
+    first = top - int(np.argmax(weak[: top + 1][::-1])) if weak[:top].any() else 0
+    last = top + int(np.argmax(weak[top:])) if weak[top:].any() else len(u) - 1
+    # Only what is faint for good is a wake; a dark stretch of deck has brightness after it.
+    if weak[:first].mean() < 0.9 if first else True:
+        first = 0
+    if weak[last:].mean() < 0.9 if last < len(u) - 1 else True:
+        last = len(u) - 1
+    if first == 0 and last == len(u) - 1:
+        return box
+    row, col = box.at(float(u[first] + u[last]) / 2, 0.0)
+    return replace(box, row=row, col=col, length_px=max(float(u[last] - u[first]), 1.0))
+
+
+def _chance(box: Box, scene: Pixels) -> float:
+    """Chance that an object afloat is a ship, 0 where its shape or colour rule it out."""
+    if not hull_shape(box, scene.pixel_m):
+        return 0.0
+    weights, where = box_weights(scene.cover.shape, box)
+    total = max(float(weights.sum()), 1e-6)
+    fill = float((weights * scene.cover[where]).sum()) / total
+    height = float((weights * scene.rise[where]).sum()) / total / scene.threshold
+    ring, around = box_weights(scene.cover.shape, box, grow_px=20.0 / scene.pixel_m)
+    inner, _ = box_weights(scene.cover.shape, box, grow_px=8.0 / scene.pixel_m)
+    inner_full = np.zeros_like(ring)
+    dr, dc = _offset(around, scene.cover.shape, box, 8.0 / scene.pixel_m)
+    inner_full[dr : dr + inner.shape[0], dc : dc + inner.shape[1]] = inner
+    ring = np.clip(ring - inner_full, 0, 1)
+    dirty = float((ring * scene.cover[around]).sum() / max(ring.sum(), 1e-6))
+    colour = np.array([float((weights * band[where]).sum()) / total for band in scene.colour])
+    leafy = 0.0
+    if "nir" in scene.bands:
+        nir, red = (colour[scene.bands.index(b)] for b in ("nir", "red"))
+        leafy = (nir - red) / max(abs(nir) + abs(red), 0.02)
+    if fill < 0.6 or height < 1.3 or dirty > 0.45 or leafy > 0.45:
+        return 0.0
+    score = (
+        1.5 * np.log(height / 2.2)
+        + 6 * (fill - 0.75)
+        - 5 * (dirty - 0.12)
+        - 3 * max(leafy - 0.2, 0)
+    )
+    return float(1 / (1 + np.exp(-np.clip(score, -20, 20))))
+
+
+def _offset(
+    around: tuple[slice, slice], shape: tuple[int, int], box: Box, grow_px: float
+) -> tuple[int, int]:
+    """Where the inner window begins within the outer one."""
+    _, inner = box_weights(shape, box, grow_px=grow_px)
+    return inner[0].start - around[0].start, inner[1].start - around[1].start

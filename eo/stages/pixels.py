@@ -1,0 +1,100 @@
+"""One scene as vessel detection sees it: departure from water, coverage, colour."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from eo.core.xp import Array, namespace, to_host
+from eo.kernels.targets import coverage, departure, water_level
+from eo.kernels.water import likely_water
+
+__all__ = ["CLEAR", "Pixels", "coarser", "scene_pixels"]
+
+CLEAR = 1
+"""Mask value of a pixel that is neither cloud nor shadow nor missing."""
+_NEIGHBOURHOOD_M = 200.0
+"""Half width of the surroundings in which water is taken to be alike."""
+_OWN_LEVEL_M = 24.0
+"""Width of the neighbourhood in which an object's own level is taken."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Pixels:
+    """One scene as the object stages see it (host arrays)."""
+
+    rise: Array
+    """float32 (y, x) departure from water, in its standard deviations; 0 where not clear."""
+    cover: Array
+    """float32 (y, x) share of the pixel that is not water; 0 where not clear."""
+    colour: Array
+    """float32 (band, y, x) reflectance above the water's level; 0 where there is no pixel."""
+    bands: tuple[str, ...]
+    """Names of the bands of `colour`."""
+    clear: Array
+    """bool (y, x)."""
+    water: Array
+    """bool (y, x) water by colour, in this scene."""
+    threshold: float
+    """Departure above which a pixel is surely not water."""
+    pixel_m: float
+    """Pixel size."""
+
+
+def scene_pixels(reflectance: Array, bands: tuple[str, ...], mask: Array, pixel_m: float) -> Pixels:
+    """Return what one scene shows beside water, by its own pixels alone.
+
+    Parameters are those of :func:`eo.stages.detect.find_targets`.
+    """
+    xp, ndi = namespace(reflectance, mask)
+    clear = (mask == CLEAR) & xp.isfinite(reflectance).all(axis=0)
+    water = likely_water(reflectance, bands) & clear
+    calm = ndi.binary_erosion(ndi.binary_opening(water))
+    level, sigma = water_level(reflectance, calm, radius_px=_NEIGHBOURHOOD_M / pixel_m)
+    rise = xp.where(clear, departure(reflectance, level, sigma), xp.float32(0))
+    threshold = _threshold(xp, rise, calm)
+    width = max(2 * round(_OWN_LEVEL_M / pixel_m / 2) + 1, 5)
+    cover = coverage(rise, threshold, width_px=width)
+    return Pixels(
+        rise=to_host(rise),
+        cover=to_host(cover),
+        colour=to_host(xp.nan_to_num(reflectance - level)),
+        bands=bands,
+        clear=to_host(clear),
+        water=to_host(water),
+        threshold=threshold,
+        pixel_m=pixel_m,
+    )
+
+
+def _threshold(xp: Any, rise: Array, calm: Array) -> float:
+    """Departure that calm water exceeds in one pixel of a thousand, within 3.5..8."""
+    values = rise[calm]
+    if values.size < 50:
+        return 6.0
+    return float(min(max(float(xp.percentile(values, 99.9)), 3.5), 8.0))
+
+
+def coarser(scene: Pixels, factor: int) -> Pixels:
+    """Return the scene in blocks of `factor` by `factor` pixels; cut ones are left out."""
+    if factor <= 1:
+        return scene
+    height, width = (n // factor * factor for n in scene.cover.shape)
+
+    def mean(image: Array) -> Array:
+        cut = image[..., :height, :width].astype(np.float32)
+        blocks = cut.reshape(*cut.shape[:-2], height // factor, factor, width // factor, factor)
+        return blocks.mean(axis=(-3, -1))
+
+    return Pixels(
+        rise=mean(scene.rise),
+        cover=mean(scene.cover),
+        colour=mean(scene.colour),
+        bands=scene.bands,
+        clear=mean(scene.clear) > 0.5,
+        water=mean(scene.water) > 0.5,
+        threshold=scene.threshold,
+        pixel_m=scene.pixel_m * factor,
+    )
