@@ -6,7 +6,12 @@
     simulate(Path("demo"), SimOptions(days=40, clouds=0.4))
 
 writes demo/campaign.yaml, fleet.csv, berths.geojson, catalog.json, one folder per scene, and
-truth.json. Nothing of the estimator is imported here.
+truth.json. A finished run is held against it, or against outlines drawn by people::
+
+    from eo.sim import format_score, score
+    print(format_score(score("demo/run", "demo/truth.json")))
+
+Nothing of the estimator is imported here.
 """
 
 from __future__ import annotations
@@ -15,11 +20,21 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from eo.sim.campaign import simulate
+    from eo.sim.judge import Score, score, score_many
     from eo.sim.options import Nuisances, SimOptions
+    from eo.sim.verdict import format_score
 
-__all__ = ["Nuisances", "SimOptions", "simulate"]
+__all__ = ["Nuisances", "Score", "SimOptions", "format_score", "score", "score_many", "simulate"]
 
-_HOMES = {"Nuisances": "options", "SimOptions": "options", "simulate": "campaign"}
+_HOMES = {
+    "Nuisances": "options",
+    "Score": "judge",
+    "SimOptions": "options",
+    "format_score": "verdict",
+    "score": "judge",
+    "score_many": "judge",
+    "simulate": "campaign",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -131,7 +131,7 @@ def _one(out: Path, options: SimOptions, index: int) -> tuple[str, dict[str, Any
     world = build_world(options)
     plan = world.looks[index]
     dn, mask, truth = render_look(world, plan)
-    write_scene(out / plan.scene_id, world, plan, dn, mask, truth["cloud_cover"])
+    write_scene(out / plan.scene_id, world, plan, dn, mask, cover=truth["cloud_cover"])
     return plan.scene_id, truth
 
 
@@ -152,9 +152,9 @@ def render_look(world: World, plan: LookPlan) -> tuple[Array, Array, dict[str, A
         world.port,
         afloat,
         plan.weather,
-        world.textures,
-        tuple(full.index(band) for band in plan.light.bands),
-        int(stream(options, "ripples", plan.scene_id).integers(2**31)),
+        textures=world.textures,
+        bands=tuple(full.index(band) for band in plan.light.bands),
+        seed=int(stream(options, "ripples", plan.scene_id).integers(2**31)),
     )
     solids = [*world.port.prisms, *(part for ship in afloat for part in ship.parts)]
     lit = render(solids, surface, plan.light, options.extent_m)
@@ -189,8 +189,9 @@ def _under_cloud(
     seen = cloud.depth_at(x, y, light.to_sensor)
     above = cloud.depth_at(x, y, light.to_sun)
     alpha = 1 - np.exp(-0.55 * seen)
-    shade = 1 - np.exp(-0.75 * above / np.sin(np.radians(light.sun_elevation_deg)))
-    ground = lit[0] * (1 - 0.25 * shade) + lit[1] * (1 - shade)
+    # Even under thick cloud some light comes through and from the sides.
+    shade = 0.88 * (1 - np.exp(-0.75 * above / np.sin(np.radians(light.sun_elevation_deg))))
+    ground = lit[0] * (1 - 0.15 * shade) + lit[1] * (1 - shade)
     bright = np.array([CLOUD_REFLECTANCE[band] for band in light.bands], dtype=np.float32)
     image = ground * (1 - alpha) + bright[:, None, None] * alpha
     return image.astype(np.float32), alpha, shade
@@ -295,7 +296,7 @@ def _vessel_truth(world: World, plan: LookPlan, ship: Afloat, clear: Array) -> d
 def _truth(world: World, scenes: list[dict[str, Any]]) -> dict[str, Any]:
     ships = {ship.vessel_id: ship for ship in world.ships}
     factor = BARRELS_PER_TONNE[world.options.product]
-    calls = []
+    calls: list[dict[str, Any]] = []
     for call in world.calls:
         cargo = (call.fill_departure - call.fill_arrival) * ships[call.vessel_id].capacity_t
         calls.append(

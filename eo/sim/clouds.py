@@ -68,7 +68,7 @@ def cloud_field(rng: np.random.Generator, cover: float, extent_m: float) -> Clou
     thickest = rng.uniform(3.0, 12.0) if rng.random() > 0.15 else rng.uniform(0.5, 1.5)
     # Thin rims: the depth grows from nothing just outside the contour to its full value inside.
     rise = np.clip((field - level) / (4.0 * softness) + 0.08, 0.0, 1.0)
-    depth = thickest * rise
+    depth = ndimage.gaussian_filter(thickest * rise, rng.uniform(0.8, 2.5), mode="wrap")
     return Cloud(
         depth=depth.astype(np.float32), step_m=step, base_m=float(rng.uniform(600.0, 2500.0))
     )

@@ -63,7 +63,7 @@ class Ship:
     def displacement_t(self, draught_m: float) -> float:
         """Displacement at a draught, the block coefficient falling with it (Riddlesworth) [t]."""
         block = 1 - (1 - self.block) * (self.design_draught_m / draught_m) ** (1 / 3)
-        return _SEAWATER_T_M3 * 0.96 * self.length_m * self.beam_m * draught_m * block
+        return float(_SEAWATER_T_M3 * 0.96 * self.length_m * self.beam_m * draught_m * block)
 
     def fill_at(self, draught_m: float) -> float:
         """Fill at a draught, by its definition."""
@@ -168,7 +168,7 @@ def draw_calls(options: SimOptions, ships: tuple[Ship, ...]) -> tuple[TrueCall, 
                 for call in calls
                 if call.berth == berth or call.vessel_id == ship.vessel_id
             ):
-                calls.append(_call(options, rng, ship, berth, arrival, stay))
+                calls.append(_call(options, rng, ship, berth, arrival=arrival, stay=stay))
                 break
     ordered = sorted(calls, key=lambda call: (call.arrival, call.berth))
     return tuple(ordered)
@@ -179,6 +179,7 @@ def _call(
     rng: np.random.Generator,
     ship: Ship,
     berth: int,
+    *,
     arrival: dt.datetime,
     stay: dt.timedelta,
 ) -> TrueCall:

@@ -173,7 +173,7 @@ def _weather(rng: np.random.Generator) -> Weather:
     return Weather(
         wind_m_s=wind,
         wind_from_deg=float(rng.uniform(0, 360)),
-        turbidity=float(np.clip(rng.normal(0.3, 0.15), 0.0, 0.9)),
+        turbidity=float(np.clip(rng.normal(0.22, 0.13), 0.0, 0.9)),
         glint=float(0.004 + 0.0012 * wind + abs(rng.normal(0, 0.003))),
     )
 

@@ -7,6 +7,7 @@ those on the other side shade the water.
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from typing import Any
 
@@ -93,7 +94,9 @@ def build_port(options: SimOptions, sun_azimuth_grid_deg: float) -> Port:
     berths = []
     for number in range(-(-options.berths // 4)):
         offset = 0.0 if number == 0 else ((-1) ** number) * 250.0 * ((number + 1) // 2)
-        parts += _pier(rng, options, (shore - pier, shore + 5.0), offset, width, quay_m)
+        parts += _pier(
+            rng, options, (shore - pier, shore + 5.0), offset=offset, width=width, quay_m=quay_m
+        )
         for index in range(4 * number, min(options.berths, 4 * number + 4)):
             place_m = (shore - pier, pier, offset, width)
             berths.append(_berth(options.berths, index, place_m, axis))
@@ -148,6 +151,7 @@ def _pier(
     rng: np.random.Generator,
     options: SimOptions,
     span: tuple[float, float],
+    *,
     offset: float,
     width: float,
     quay_m: float,
@@ -187,8 +191,8 @@ def _land(
 ) -> list[Prism]:
     far = 1.5 * extent
     parts = [
-        box((shore, far), (-far, far), (0.0, quay_m), "concrete", "concrete", 0.9),
-        box((shore + 90, far), (-far, far), (0.0, quay_m + 0.3), "soil", "soil", 0.9),
+        box((shore, far), (-far, far), (0.0, quay_m), "concrete", "concrete", tone=0.9),
+        box((shore + 90, far), (-far, far), (0.0, quay_m + 0.3), "soil", "soil", tone=0.9),
     ]
     for _ in range(14):
         along, across = rng.uniform(shore + 60, 0.7 * extent), rng.uniform(-0.75, 0.75) * extent
@@ -218,7 +222,7 @@ def _land(
 
 def _wall(line: Array, width: float, height: float) -> list[Prism]:
     parts = []
-    for start, stop in zip(line[:-1], line[1:], strict=True):
+    for start, stop in itertools.pairwise(line):
         way = stop - start
         length = float(np.hypot(*way))
         bearing = float(np.degrees(np.arctan2(way[0], way[1])))
@@ -226,15 +230,15 @@ def _wall(line: Array, width: float, height: float) -> list[Prism]:
         slope = [
             box((-length / 2, length / 2), (-width / 2, width / 2), (0.0, 0.4 * height), "rock",
                 "rock"),
-            box((-length / 2, length / 2), (-0.3 * width, 0.3 * width), (0.0, height), "concrete",
-                "rock", 0.9),
+            box((-length / 2, length / 2), (-0.3 * width, 0.3 * width), (0.0, height),
+                "concrete", "rock", tone=0.9),
         ]  # fmt: skip
         parts += place(slope, float(middle[0]), float(middle[1]), bearing)
     return parts
 
 
 def _rocks(rng: np.random.Generator, x: float, y: float) -> list[Prism]:
-    """A ship-sized rock of three uneven steps."""
+    """Return a ship-sized rock of three uneven steps."""
     bearing = float(rng.uniform(0, 360))
     angle = np.sort(rng.uniform(0, 2 * np.pi, 9))
     parts = []
@@ -242,5 +246,5 @@ def _rocks(rng: np.random.Generator, x: float, y: float) -> list[Prism]:
         radius = share * rng.uniform(0.85, 1.15)
         points = np.column_stack([48 * np.cos(angle), 27 * np.sin(angle)]) * radius
         top = "green" if height > 8 else "rock"
-        parts.append(prism(points, 0.0, height, top, "rock"))
+        parts.append(prism(points, (0.0, height), top, "rock"))
     return place(parts, x, y, bearing)

@@ -5,6 +5,7 @@ Lengthwise coordinates run from -length/2 at the stern to +length/2 at the bow.
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -78,13 +79,12 @@ def ship_parts(
     parts = [
         prism(
             _slice(length_m, beam_m, start, stop),
-            0.0,
-            freeboard_m + trim_m * (start + stop) / 2 / length_m,
+            (0.0, freeboard_m + trim_m * (start + stop) / 2 / length_m),
             deck,
             side,
-            tone,
+            tone=tone,
         )
-        for start, stop in zip(cuts[:-1], cuts[1:], strict=True)
+        for start, stop in itertools.pairwise(cuts)
     ]
     bow_deck = freeboard_m + trim_m * 0.45
     stern_deck = freeboard_m - trim_m * 0.4
@@ -92,14 +92,13 @@ def ship_parts(
     parts.append(
         prism(
             _slice(length_m, beam_m, end - castle, end),
-            bow_deck - 0.3,
-            bow_deck + rng.uniform(2.2, 2.7),
+            (bow_deck - 0.3, bow_deck + rng.uniform(2.2, 2.7)),
             deck,
             side,
-            tone,
+            tone=tone,
         )
     )
-    parts += _house(length_m, beam_m, stern_deck, deck, side, rng)
+    parts += _house(length_m, beam_m, stern_deck, colours=(deck, side), rng=rng)
     if clutter and kind == "tanker":
         parts += _tanker_deck(length_m, beam_m, freeboard_m, castle, rng)
     elif clutter:
@@ -108,8 +107,14 @@ def ship_parts(
 
 
 def _house(
-    length_m: float, beam_m: float, deck_m: float, deck: str, side: str, rng: np.random.Generator
+    length_m: float,
+    beam_m: float,
+    deck_m: float,
+    *,
+    colours: tuple[str, str],
+    rng: np.random.Generator,
 ) -> list[Prism]:
+    deck, side = colours
     end = length_m / 2
     start = -end + rng.uniform(0.05, 0.07) * length_m
     stop = start + max(0.10 * length_m, 11.0)
@@ -122,8 +127,7 @@ def _house(
         parts.append(
             prism(
                 _slice(length_m, beam_m, -end, stop + 0.02 * length_m),
-                deck_m - 0.5,
-                poop,
+                (deck_m - 0.5, poop),
                 deck,
                 side,
             )
@@ -131,7 +135,9 @@ def _house(
     tier = poop + 0.55 * (top - poop)
     parts += [
         box((start, stop), (-wide, wide), (deck_m - 0.5, tier), "white", "white"),
-        box((start + 2.0, stop), (-0.8 * wide, 0.8 * wide), (tier, top), "white", "white", 0.95),
+        box(
+            (start + 2.0, stop), (-0.8 * wide, 0.8 * wide), (tier, top), "white", "white", tone=0.95
+        ),
         box((stop - 4.0, stop), (-beam_m / 2, beam_m / 2), (top - 2.6, top), "white", "white"),
         box((start - 1.0, start + 3.0), (-1.8, 1.8), (deck_m, top + 2.5), "rust", "hull-blue"),
         box((stop - 3.0, stop - 2.2), (-0.4, 0.4), (top, top + 6.0), "white", "white"),
@@ -150,15 +156,15 @@ def _tanker_deck(
     parts = [
         box((aft, front), (-wide, wide), (low, deck_m + 1.4), "pipe", "pipe"),
         box((middle - 2.5, middle + 2.5), (-0.42 * beam_m, 0.42 * beam_m), (low, deck_m + 1.3),
-            "pipe", "pipe", 0.9),
+            "pipe", "pipe", tone=0.9),
         box((middle + 4.0, middle + 6.0), (-1.0, 1.0), (low, deck_m + 8.0), "white", "white"),
     ]  # fmt: skip
-    for along in np.arange(aft + 5.0, front - 4.0, 0.09 * length_m):
-        for across in (-0.26 * beam_m, 0.26 * beam_m):
-            parts.append(
-                box((along, along + 1.8), (across - 0.9, across + 0.9), (low, deck_m + 0.9),
-                    "deck-grey", "deck-grey", float(rng.uniform(0.7, 1.5)))
-            )  # fmt: skip
+    parts += [
+        box((along, along + 1.8), (across - 0.9, across + 0.9), (low, deck_m + 0.9),
+            "deck-grey", "deck-grey", tone=float(rng.uniform(0.7, 1.5)))
+        for along in np.arange(aft + 5.0, front - 4.0, 0.09 * length_m)
+        for across in (-0.26 * beam_m, 0.26 * beam_m)
+    ]  # fmt: skip
     return parts
 
 
@@ -168,8 +174,8 @@ def _cargo_deck(length_m: float, beam_m: float, deck_m: float, castle_m: float) 
     edges = np.linspace(aft, front, 5)
     return [
         box((start + 1.5, stop - 1.5), (-0.36 * beam_m, 0.36 * beam_m),
-            (deck_m - 0.6, deck_m + 2.0), "deck-green", "deck-green", 0.9)
-        for start, stop in zip(edges[:-1], edges[1:], strict=True)
+            (deck_m - 0.6, deck_m + 2.0), "deck-green", "deck-green", tone=0.9)
+        for start, stop in itertools.pairwise(edges)
     ]  # fmt: skip
 
 
@@ -179,7 +185,7 @@ def tug_parts(length_m: float, beam_m: float, style: int) -> list[Prism]:
     deck = str(rng.choice(("deck-red", "deck-green", "orange")))
     end = length_m / 2
     return [
-        prism(hull_outline(length_m, beam_m), 0.0, 1.6, deck, "hull-black"),
+        prism(hull_outline(length_m, beam_m), (0.0, 1.6), deck, "hull-black"),
         box((-0.05 * length_m, 0.25 * length_m), (-0.32 * beam_m, 0.32 * beam_m), (1.6, 5.5),
             "white", "white"),
         box((0.05 * length_m, 0.18 * length_m), (-0.2 * beam_m, 0.2 * beam_m), (5.5, 8.5),
@@ -194,7 +200,7 @@ def boat_parts(length_m: float, beam_m: float, style: int) -> list[Prism]:
     rng = np.random.default_rng(style)
     deck = str(rng.choice(("white", "deck-grey", "orange", "white")))
     return [
-        prism(hull_outline(length_m, beam_m), 0.0, 1.0, deck, "white"),
+        prism(hull_outline(length_m, beam_m), (0.0, 1.0), deck, "white"),
         box((-0.2 * length_m, 0.15 * length_m), (-0.3 * beam_m, 0.3 * beam_m), (1.0, 2.6),
             "white", "white"),
     ]  # fmt: skip

@@ -42,13 +42,14 @@ class Prism:
 
 
 def prism(
-    outline: Array, base_m: float, top_m: float, top: str, side: str, tone: float = 1.0
+    outline: Array, heights: tuple[float, float], top: str, side: str, *, tone: float = 1.0
 ) -> Prism:
     """Return a prism over a convex outline, its corners in either order."""
     points = np.asarray(outline, dtype=float)
     x, y = points[:, 0], points[:, 1]
     if np.sum(x * np.roll(y, -1) - np.roll(x, -1) * y) < 0:
         points = points[::-1]
+    base_m, top_m = heights
     return Prism(outline=points, base_m=base_m, top_m=top_m, top=top, side=side, tone=tone)
 
 
@@ -58,11 +59,12 @@ def box(
     heights: tuple[float, float],
     top: str,
     side: str,
+    *,
     tone: float = 1.0,
 ) -> Prism:
     """Return a box between two values along, across and up, before it is placed."""
     (a0, a1), (c0, c1) = along, across
-    return prism([(a0, c0), (a1, c0), (a1, c1), (a0, c1)], *heights, top, side, tone)
+    return prism([(a0, c0), (a1, c0), (a1, c1), (a0, c1)], heights, top, side, tone=tone)
 
 
 def regular(
@@ -71,7 +73,7 @@ def regular(
     """Return a tank: a prism of sixteen sides."""
     angle = np.arange(16) * (2 * np.pi / 16)
     points = np.column_stack([np.cos(angle), np.sin(angle)]) * radius_m + np.asarray(centre)
-    return prism(points, *heights, top, side)
+    return prism(points, heights, top, side)
 
 
 def place(parts: list[Prism], x_m: float, y_m: float, bearing_deg: float) -> list[Prism]:
@@ -82,11 +84,10 @@ def place(parts: list[Prism], x_m: float, y_m: float, bearing_deg: float) -> lis
     return [
         prism(
             part.outline[:, :1] * along + part.outline[:, 1:] * across + np.array([x_m, y_m]),
-            part.base_m,
-            part.top_m,
+            (part.base_m, part.top_m),
             part.top,
             part.side,
-            part.tone,
+            tone=part.tone,
         )
         for part in parts
     ]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +38,7 @@ def write_json(path: Path, data: Any) -> None:
     """Write JSON so that it is there whole or not at all."""
     part = path.with_name(path.name + ".part")
     part.write_text(json.dumps(data, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-    os.replace(part, path)
+    part.replace(path)
 
 
 def _write_cog(path: Path, data: Array, world: World, pixel_m: float, names: list[str]) -> None:
@@ -66,7 +65,7 @@ def _write_cog(path: Path, data: Array, world: World, pixel_m: float, names: lis
 
 
 def write_scene(
-    folder: Path, world: World, plan: LookPlan, dn: Array, mask: Array, cover: float
+    folder: Path, world: World, plan: LookPlan, dn: Array, mask: Array, *, cover: float
 ) -> dict[str, Any]:
     """Write one scene's COGs and its item.
 

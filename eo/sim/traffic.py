@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import itertools
 from dataclasses import dataclass
 from typing import Any
 
@@ -82,7 +83,7 @@ def afloat_in_look(
             moored = _moored(options, port.berths[call.berth], ship, call, when)
             found.append(moored)
             if options.nuisances.tugs:
-                found += _alongside(options, rng, moored, port.berths[call.berth], call, when)
+                found += _alongside(rng, moored, port.berths[call.berth], call, when)
     if options.nuisances.anchored and options.extent_m > 900:
         found += _anchored(options, port, when, wind_from_deg)
     if options.nuisances.small_craft:
@@ -137,7 +138,6 @@ def _moored(
 
 
 def _alongside(
-    options: SimOptions,
     rng: np.random.Generator,
     ship: Afloat,
     berth: BerthPlan,
@@ -151,11 +151,11 @@ def _alongside(
         for sign in (-1, 1)[: int(rng.integers(1, 3))]:
             size = (float(rng.uniform(24, 34)), float(rng.uniform(8.5, 11.5)))
             along = sign * rng.uniform(0.2, 0.36) * ship.length_m
-            found.append(_beside(rng, ship, berth, along, size, "tug"))
+            found.append(_beside(rng, ship, berth, along_m=along, size=size, kind="tug"))
     elif rng.random() < 0.2:
         size = (float(rng.uniform(38, 55)), float(rng.uniform(8.0, 10.5)))
         along = float(rng.uniform(-0.2, 0.2)) * ship.length_m
-        found.append(_beside(rng, ship, berth, along, size, "barge"))
+        found.append(_beside(rng, ship, berth, along_m=along, size=size, kind="barge"))
     return found
 
 
@@ -163,6 +163,7 @@ def _beside(
     rng: np.random.Generator,
     ship: Afloat,
     berth: BerthPlan,
+    *,
     along_m: float,
     size: tuple[float, float],
     kind: str,
@@ -195,7 +196,7 @@ def _beside(
 def _anchored(
     options: SimOptions, port: Port, when: dt.datetime, wind_from_deg: float
 ) -> list[Afloat]:
-    """A cargo ship or tanker at anchor for some days in every ten."""
+    """Return a cargo ship or tanker at anchor for some days in every ten."""
     rng = stream(options, "anchored")
     first = dt.datetime.fromisoformat(options.start).replace(tzinfo=dt.UTC)
     found = []
@@ -288,4 +289,4 @@ def _free(port: Port, others: list[Afloat], x: float, y: float) -> bool:
 
 def _dense(line: Array) -> Array:
     share = np.linspace(0, 1, 40)[:, None]
-    return np.vstack([a + (b - a) * share for a, b in zip(line[:-1], line[1:], strict=True)])
+    return np.vstack([a + (b - a) * share for a, b in itertools.pairwise(line)])

@@ -68,6 +68,7 @@ def make_surface(
     port: Port,
     afloat: list[Afloat],
     weather: Weather,
+    *,
     textures: Textures,
     bands: tuple[int, ...],
     seed: int,
@@ -94,7 +95,7 @@ def make_surface(
 
     def glint(x: Array, y: Array) -> Array:
         ripple = _sample(ripples, 6.0, x, y)
-        streak = _sample(textures.water, 0.37 * textures.water_m, y, x)
+        streak = _sample(textures.water, 0.37 * textures.water_m, y, x).T
         field = weather.glint * (1 + spread * (0.16 * ripple + 0.12 * streak))
         if options.nuisances.wind_lee:
             field = field * _lee(afloat, weather, x, y)
