@@ -240,7 +240,7 @@ def _native_from_grid(
     if not names:
         raise SceneError(f"scene {scene.scene_id} has no band at full pixel size")
     west, south, east, north = bounds_m
-    rows, cols = item.grid.to_pixel([north, south], [west, east], item.halo)
+    rows, cols = item.grid.to_pixel([west, east], [north, south], item.halo)
     row0, row1 = int(np.floor(rows[0])), int(np.ceil(rows[1]))
     col0, col1 = int(np.floor(cols[0])), int(np.ceil(cols[1]))
     window = Window(row=row0, col=col0, height=row1 - row0, width=col1 - col0)
