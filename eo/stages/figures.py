@@ -58,7 +58,7 @@ def cumulative_chart(
     cap_barrels: float | None,
     interest_marked: bool,
 ) -> str:
-    """Draw barrels loaded since the first of January (or the period's start) against the cap.
+    """Draw barrels loaded within the period, added up over each calendar year, against the cap.
 
     Parameters
     ----------
@@ -90,19 +90,20 @@ def cumulative_chart(
             axes.axhline(cap_barrels, color=CAP, linewidth=1.6, linestyle=(0, (6, 3)))
             axes.annotate(
                 f"cap {cap_barrels:,.0f} a year",
-                (0.0, cap_barrels),
+                (1.0, cap_barrels),
                 xycoords=("axes fraction", "data"),
-                xytext=(6, 4),
+                xytext=(-4, 4),
                 textcoords="offset points",
+                ha="right",
                 color=CAP,
             )
         axes.set_ylim(0.0, 1.14 * max(highest, cap_barrels or 0.0, 1.0))
         axes.set_xlim(_number(start), _number(end))
-        axes.set_ylabel("barrels since 1 January")
+        axes.set_ylabel("barrels this year, within the period")
         axes.yaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:,.0f}"))
         _date_axis(axes)
         if axes.get_legend_handles_labels()[0]:
-            axes.legend(loc="lower right", frameon=False)
+            axes.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=3, frameon=False)
         return _svg(figure)
 
 
@@ -146,7 +147,7 @@ def _year(
             with_unknown,
             step="post",
             color=UNKNOWN,
-            alpha=0.55,
+            alpha=0.45,
             linewidth=0,
             label="unidentified vessels" if first else None,
         )
@@ -156,7 +157,7 @@ def _year(
         high,
         step="post",
         color=SEEN,
-        alpha=0.18,
+        alpha=0.32,
         linewidth=0,
         label="90 % interval" if first else None,
     )
@@ -224,10 +225,12 @@ def monthly_chart(totals: Sequence[PortTotal]) -> str:
         if len(totals) > 14:
             axes.tick_params(axis="x", rotation=60)
         axes.set_ylabel("port calls")
-        axes.set_ylim(bottom=0.0)
+        axes.set_ylim(
+            0.0, 1.06 * max([4.0, *(float(t.calls_est_p95 or t.calls_seen) for t in totals)])
+        )
         axes.yaxis.set_major_locator(MaxNLocator(integer=True))
         axes.set_xlim(-0.6, max(len(totals) - 0.4, 0.6))
-        axes.legend(loc="upper left", bbox_to_anchor=(0.0, 1.16), ncols=2, frameon=False)
+        axes.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=2, frameon=False)
         return _svg(figure)
 
 

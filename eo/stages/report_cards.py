@@ -194,24 +194,33 @@ def _timeline(call: PortCall) -> Timeline:
     def percent(moment: dt.datetime) -> float:
         return 100.0 * ((moment - left) / margin) / whole
 
+    year = call.first_seen.year
+    seen = _moment(call.first_seen, year)
+    if call.last_seen > call.first_seen:
+        seen = f"{seen} to {_moment(call.last_seen, year)}"
     return Timeline(
         open_left=call.arrival_after is None,
         open_right=call.departure_before is None,
         seen_from=percent(call.first_seen),
         seen_to=percent(call.last_seen),
-        arrival=_between(call.arrival_after, call.arrival_before, "before"),
-        departure=_between(call.departure_after, call.departure_before, "after"),
-        seen=_moment(call.first_seen)
-        if call.first_seen == call.last_seen
-        else f"{_moment(call.first_seen)} to {_moment(call.last_seen)}",
+        arrival=_between(call.arrival_after, call.arrival_before, "before", year),
+        departure=_between(call.departure_after, call.departure_before, "after", year),
+        seen=seen,
     )
 
 
-def _between(low: dt.datetime | None, high: dt.datetime | None, one_sided: str) -> str:
+def _between(low: dt.datetime | None, high: dt.datetime | None, one_sided: str, year: int) -> str:
     if low is not None and high is not None:
-        return f"between {_moment(low)} and {_moment(high)}"
-    return f"{one_sided} {_moment(low or high)}"
+        return f"{_moment(low, year)} to {_moment(high, year)}"
+    return f"{one_sided} {_moment(low or high, year)}"
 
 
-def _moment(moment: dt.datetime | None) -> str:
-    return "time unknown" if moment is None else f"{moment.day} {moment:%b %Y, %H:%M} UTC"
+def _moment(moment: dt.datetime | None, year: int | None = None) -> str:
+    """Day and time, with the year where it is not `year`."""
+    if moment is None:
+        return "time unknown"
+    return (
+        f"{moment.day} {moment:%b %H:%M}"
+        if moment.year == year
+        else f"{moment.day} {moment:%b %Y, %H:%M}"
+    )
