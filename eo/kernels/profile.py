@@ -44,9 +44,13 @@ from eo.kernels.profile_noise import BestFit, pick_best, reweigh, width_informat
 
 __all__ = ["ProfileBatch", "ProfileFit", "profile_likelihood"]
 
-_COARSE_WIDTHS = 26
-_COARSE_STEPS = (6, 3)
-_FINE_STEPS = 2
+_COARSE = 20
+_MIDDLE = 9
+_FINE = 27
+_STEPS = (5, 2, 1)
+"""Widths tried over the whole range, about the best of them, and within the peak; and the
+steps that each round takes. ln L is smooth on the scale of the blur, which the first widths
+resolve."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -62,7 +66,7 @@ class ProfileFit:
     inflation: Array
     """(vessel,) factor by which correlated noise widened the variance."""
     shade_ratio: Array
-    """(vessel,) fitted shaded over lit water, mean over the bands."""
+    """(vessel,) fitted shaded over lit water, mean over bands by their contrast squared."""
     centre_m: Array
     """(vessel,) fitted centre of the deck, across [m]."""
     beam_m: Array
@@ -102,22 +106,27 @@ def profile_likelihood(batch: ProfileBatch) -> ProfileFit:
     dozens of valid ones.
     """
     xp, _ = namespace(batch.values, batch.across_m, batch.along, batch.valid, batch.widths_m)
-    every = max(1, batch.widths_m.shape[1] // _COARSE_WIDTHS)
-    coarse = batch.widths_m[:, ::every]
-    state = start_state(batch, coarse, xp)
+    last = batch.widths_m[:, -1:]
+    # Denser towards 0, where freeboards are.
+    nodes = last * (xp.arange(_COARSE) / (_COARSE - 1.0)) ** 1.6
+    state = start_state(batch, nodes, xp)
     levels = level_priors(batch, state, xp)
-    for steps in _COARSE_STEPS:
-        state, best = _fit(batch, levels, state, widths_m=coarse, steps=steps, xp=xp)
-    fine = replace(state, shared=_refined(state.shared, coarse, batch.widths_m, xp))
-    shapes = column_shapes(batch, fine, xp)
-    for _ in range(_FINE_STEPS):
-        fine = evaluate(batch, shapes, levels, fine, batch.widths_m, xp=xp, move=True).state
-    evaluation = evaluate(batch, shapes, levels, fine, batch.widths_m, xp=xp, move=False)
-    best = pick_best(evaluation, batch.widths_m, xp)
-    bound, inflation = width_information(batch, fine, best, xp)
+    state, best, _ = _fit(batch, levels, state, widths_m=nodes, steps=_STEPS[0], xp=xp)
+    gap = 0.08 * last + 0.2 * batch.pixel_m[:, None]
+    nodes, state = _with_nodes(state, nodes, best.width_m[:, None], gap, _MIDDLE, xp=xp)
+    state, best, shapes = _fit(batch, levels, state, widths_m=nodes, steps=_STEPS[1], xp=xp)
+    bound, inflation = width_information(batch, state, best, xp)
+    reach = xp.minimum(4.5 * bound * xp.sqrt(inflation), 0.4 * last[:, 0])[:, None]
+    nodes, state = _with_nodes(state, nodes, best.width_m[:, None], reach, _FINE, xp=xp)
+    for _ in range(_STEPS[2]):
+        state = evaluate(batch, shapes, levels, state, nodes, xp=xp, move=True).state
+    evaluation = evaluate(batch, shapes, levels, state, nodes, xp=xp, move=False)
+    best = pick_best(batch, shapes, evaluation, nodes, xp)
+    bound, inflation = width_information(batch, state, best, xp)
     logl = evaluation.log_likelihood
     logl = (logl - xp.max(logl, axis=1, keepdims=True)) / inflation[:, None]
-    return _report(batch, levels, fine, best, logl=logl, bound=bound, inflation=inflation, xp=xp)
+    logl = _interpolated(nodes, logl[..., None], batch.widths_m, xp)[..., 0]
+    return _report(batch, state, best, logl=logl, bound=bound, inflation=inflation, xp=xp)
 
 
 def _fit(
@@ -128,29 +137,39 @@ def _fit(
     widths_m: Array,
     steps: int,
     xp: Any,
-) -> tuple[ProfileState, BestFit]:
+) -> tuple[ProfileState, BestFit, Array]:
     """Take some steps at all widths, then weigh the pixels anew by the best one's residuals."""
     shapes = column_shapes(batch, state, xp)
     for _ in range(steps):
         state = evaluate(batch, shapes, levels, state, widths_m, xp=xp, move=True).state
     evaluation = evaluate(batch, shapes, levels, state, widths_m, xp=xp, move=False)
-    best = pick_best(evaluation, widths_m, xp)
-    return reweigh(batch, state, best, xp), best
+    best = pick_best(batch, shapes, evaluation, widths_m, xp)
+    state = reweigh(batch, state, best, xp)
+    return state, best, column_shapes(batch, state, xp)
 
 
-def _refined(shared: Array, coarse: Array, fine: Array, xp: Any) -> Array:
-    """Interpolate the shared parameters from the coarse widths (evenly spaced) to the fine."""
-    step = coarse[:, 1:2] - coarse[:, :1]
-    place = xp.clip((fine - coarse[:, :1]) / step, 0.0, coarse.shape[1] - 1.000001)
-    below = xp.floor(place).astype(xp.int64)
-    part = (place - below)[..., None]
-    rows = xp.arange(shared.shape[0])[:, None]
-    return shared[rows, below] * (1.0 - part) + shared[rows, below + 1] * part
+def _with_nodes(
+    state: ProfileState, nodes: Array, middle: Array, reach: Array, count: int, *, xp: Any
+) -> tuple[Array, ProfileState]:
+    """Add `count` widths within `reach` of `middle`; their state is interpolated."""
+    extra = middle + reach * xp.linspace(-1.0, 1.0, count)
+    extra = xp.clip(extra, 0.0, nodes[:, -1:])
+    more = xp.sort(xp.concatenate([nodes, extra], axis=1), axis=1)
+    return more, replace(state, shared=_interpolated(nodes, state.shared, more, xp))
+
+
+def _interpolated(nodes: Array, values: Array, at: Array, xp: Any) -> Array:
+    """Interpolate (vessel, node, ...) linearly to (vessel, width, ...); nodes ascend."""
+    below = xp.sum(nodes[:, None, :] <= at[..., None], axis=-1) - 1
+    below = xp.clip(below, 0, nodes.shape[1] - 2)
+    rows = xp.arange(nodes.shape[0])[:, None]
+    start, end = nodes[rows, below], nodes[rows, below + 1]
+    part = xp.clip((at - start) / xp.maximum(end - start, 1e-9), 0.0, 1.0)[..., None]
+    return values[rows, below] * (1.0 - part) + values[rows, below + 1] * part
 
 
 def _report(
     batch: ProfileBatch,
-    levels: Levels,
     state: ProfileState,
     best: BestFit,
     *,
@@ -159,25 +178,26 @@ def _report(
     inflation: Array,
     xp: Any,
 ) -> ProfileFit:
-    water = best.levels[..., 4]
-    shade = best.levels[..., 8] + levels.water * best.shared[:, 3:4]
+    water, shade = best.levels[..., 4], best.levels[..., 8]
     safe = xp.where(xp.abs(water) > 1e-6, water, 1e-6)
     left, right = best.shared[:, 0], best.shared[:, 1]
     blur = xp.exp(best.shared[:, 2]) / batch.pixel_m
     beside = (batch.across_m > right[:, None]) & (batch.valid > 0)
     beside = beside & (batch.across_m < (right + best.width_m + 2.0 * batch.pixel_m)[:, None])
-    excess = xp.mean(best.residual / state.noise[:, None, :], axis=-1)
+    excess = xp.mean(best.residual / state.noise[..., None], axis=1)
     count = xp.maximum(xp.sum(beside, axis=1), 1)
+    clear = (water - shade) / state.noise
     return ProfileFit(
         log_likelihood=logl,
         width_m=best.width_m,
         width_bound_m=bound,
         inflation=inflation,
-        shade_ratio=xp.mean(shade / safe, axis=1),
+        # Bands in which shade shows say what the ratio is.
+        shade_ratio=xp.sum(shade / safe * clear**2, axis=1) / xp.sum(clear**2 + 1e-9, axis=1),
         centre_m=0.5 * (left + right),
         beam_m=right - left,
         blur_px=xp.sqrt(xp.maximum(blur**2 - 1.0 / 12.0, 0.0)),
         noise=state.noise,
-        contrast=xp.max((water - shade) / state.noise, axis=1),
+        contrast=xp.max(clear, axis=1),
         shade_excess=xp.sum(xp.where(beside, excess, 0.0), axis=1) / count,
     )

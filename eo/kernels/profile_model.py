@@ -14,6 +14,7 @@ from typing import Any
 from eo.core.xp import Array
 
 __all__ = [
+    "OUTER_EDGE",
     "Evaluation",
     "Levels",
     "ProfileBatch",
@@ -21,15 +22,19 @@ __all__ = [
     "column_shapes",
     "evaluate",
     "level_priors",
+    "model_pieces",
     "start_state",
 ]
 
-_DECK, _WATER, _SHADE = slice(0, 4), slice(4, 8), slice(8, 9)
 _CLASS = (0, 0, 0, 0, 1, 1, 1, 1, 2)
 """Class (deck, water, shade) of the nine columns: deck 1, along, pipe rack, margin; water 1,
 across, along, lee; shade 1."""
 _SHARED = 6
 """Shared parameters: edges a and b, ln q, shade ratio, margin, skew."""
+_COLUMNS = len(_CLASS)
+OUTER_EDGE = 11
+"""Index of the shade's outer edge among the 18 pieces: the nine columns; densities at the edges
+a, b, b + w; the same times `along`; and z p(z) at the three edges."""
 _PIPE_RACK_M = 2.0
 _MARGIN_M = 2.0
 _LEE_M = 30.0
@@ -108,26 +113,22 @@ class Levels:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Evaluation:
-    """The model at one state, for all widths."""
+    """The model at one state, for all widths; no array is as long as the pixels."""
 
     state: ProfileState
     """The state, moved by one step where that was asked for."""
     log_likelihood: Array
     """(vessel, width) at the state before the step."""
-    residual: Array
-    """(vessel, width, pixel, band)."""
-    shares: Array
-    """(vessel, width, pixel, 3) shares of deck, water, shade."""
-    columns: Array
-    """(vessel, width, pixel, 9)."""
-    jacobian: Array
-    """(vessel, width, pixel, band, 6) by the shared parameters."""
-    width_slope: Array
-    """(vessel, width, pixel, band) derivative by the strip's width."""
     levels: Array
-    """(vessel, width, band, 9)."""
-    normal: Array
-    """(vessel, width, band, 9, 9) normal matrices of the levels."""
+    """(vessel, width, band, 9) levels of the columns."""
+    slopes: Array
+    """(vessel, width, band, 18, 6) derivative of the model by the shared parameters, as
+    combinations of the pieces."""
+    width_slope: Array
+    """(vessel, width, band) derivative by the strip's width, per unit of the outer edge's piece.
+    """
+    inverse: Array
+    """(vessel, width, band, 9, 9) inverse normal matrices of the levels."""
     shared_normal: Array
     """(vessel, width, 6, 6) normal matrix of the shared parameters, levels eliminated."""
 
@@ -236,14 +237,14 @@ def _shared_priors(batch: ProfileBatch, xp: Any) -> tuple[Array, Array]:
 
 
 def column_shapes(batch: ProfileBatch, state: ProfileState, xp: Any) -> Array:
-    """Return the smooth factors (vessel, pixel, 9) that the shares are multiplied with."""
+    """Return the smooth factors (vessel, 9, pixel) that the shares are multiplied with."""
     u, t = batch.across_m, batch.along
     left, right = state.edges_m[:, :1], state.edges_m[:, 1:]
     one = xp.ones_like(u)
     pipe = xp.exp(-0.5 * ((u - 0.5 * (left + right)) / _PIPE_RACK_M) ** 2)
     margin = xp.exp(-0.5 * (xp.minimum(u - right, 0.0) / _MARGIN_M) ** 2)
     lee = xp.where(u > right, xp.exp(-0.5 * ((u - right) / _LEE_M) ** 2), 0.0)
-    return xp.stack([one, t, pipe, margin, one, u / 50.0, t, lee, one], axis=-1)
+    return xp.stack([one, t, pipe, margin, one, u / 50.0, t, lee, one], axis=1)
 
 
 def _normal_cdf_pdf(z: Array, xp: Any) -> tuple[Array, Array]:
@@ -261,31 +262,24 @@ def _normal_cdf_pdf(z: Array, xp: Any) -> tuple[Array, Array]:
     return xp.where(z > 0, 1.0 - tail, tail), pdf
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class _Edges:
-    shares: Array
-    left: Array
-    right: Array
-    outer: Array
-    blur_shares: Array
-
-
-def _edges(batch: ProfileBatch, shared: Array, widths_m: Array, xp: Any) -> _Edges:
-    """Shares of deck, water, shade by eqs. (2)-(4), and the densities at the three edges."""
-    u = batch.across_m[:, None, :] - shared[..., 5:6] * batch.along[:, None, :]
+def model_pieces(
+    batch: ProfileBatch, shapes: Array, shared: Array, widths_m: Array, xp: Any
+) -> Array:
+    """Return the 18 pieces (vessel, width, 18, pixel) that model and derivatives are made of."""
+    t = batch.along[:, None, :]
+    u = batch.across_m[:, None, :] - shared[..., 5:6] * t
     a, b = shared[..., 0:1], shared[..., 1:2]
     scale = xp.exp(-shared[..., 2:3])
     z = [(u - a) * scale, (u - b) * scale, (u - b - widths_m[..., None]) * scale]
     (p_a, g_a), (p_b, g_b), (p_s, g_s) = (_normal_cdf_pdf(item, xp) for item in z)
     deck, shade = p_a - p_b, p_b - p_s
-    shares = xp.stack([deck, 1.0 - deck - shade, shade], axis=-1)
-    # d P((u - x) / q) / d ln q = -z p(z)
-    d_deck = -z[0] * g_a + z[1] * g_b
-    d_shade = -z[1] * g_b + z[2] * g_s
-    blur = xp.stack([d_deck, -d_deck - d_shade, d_shade], axis=-1)
-    return _Edges(
-        shares=shares, left=g_a * scale, right=g_b * scale, outer=g_s * scale, blur_shares=blur
-    )
+    shares = (deck, 1.0 - deck - shade, shade)
+    densities = [g_a * scale, g_b * scale, g_s * scale]
+    pieces = [shares[kind] * shapes[:, None, k] for k, kind in enumerate(_CLASS)]
+    pieces += densities
+    pieces += [t * density for density in densities]
+    pieces += [z[0] * g_a, z[1] * g_b, z[2] * g_s]
+    return xp.stack(pieces, axis=2)
 
 
 def evaluate(
@@ -298,64 +292,54 @@ def evaluate(
     xp: Any,
     move: bool,
 ) -> Evaluation:
-    """Solve the levels at a state, judge it, and (if `move`) take one step of the rest."""
-    shared, weight = state.shared, state.weight[:, None, :, None]
-    edges = _edges(batch, shared, widths_m, xp)
-    columns = edges.shares[..., list(_CLASS)] * shapes[:, None]
+    """Solve the levels at a state, judge it, and (if `move`) take one step of the rest.
+
+    Pixels enter through inner products of the 18 pieces only; bands and parameters are then a
+    matter of small matrices.
+    """
+    shared = state.shared
+    pieces = model_pieces(batch, shapes, shared, widths_m, xp)
+    weighted = pieces * state.weight[:, None, None, :]
+    gram = weighted @ xp.swapaxes(pieces, -1, -2)
+    project = xp.swapaxes(weighted @ xp.swapaxes(batch.values, 1, 2)[:, None], -1, -2)
+    power = xp.sum(batch.values**2 * state.weight[:, None, :], axis=-1)
     precise = state.noise**-2.0
-    shade_column = edges.shares[..., 2:3] * levels.water[:, None, None, :]
-    margin_column = (edges.shares[..., 0] * shapes[:, None, :, 3])[..., None] * (
-        levels.contrast[:, None, None, :]
-    )
-    data = xp.swapaxes(batch.values, 1, 2)[:, None]
-    data = data - shade_column * shared[..., 3, None, None]
-    data = data - margin_column * shared[..., 4, None, None]
-    weighted = xp.swapaxes(columns * weight, -1, -2)
-    gram = (weighted @ columns)[:, :, None] * precise[:, None, :, None, None]
-    normal = gram + (levels.precision[:, None, :, :, None] * xp.eye(shapes.shape[-1]))
-    right = xp.swapaxes(weighted @ data, -1, -2) * precise[:, None, :, None]
-    right = right + (levels.precision * levels.mean)[:, None]
+    scale = precise[:, None, :, None]
+    # What the shared offsets of shade ratio and margin add to the levels' prior means.
+    offset = xp.zeros((*shared.shape[:2], precise.shape[1], _COLUMNS))
+    offset[..., 8] = levels.water[:, None] * shared[..., 3:4]
+    offset[..., 3] = levels.contrast[:, None] * shared[..., 4:5]
+    mean = levels.mean[:, None] + offset
+    small = gram[..., None, :_COLUMNS, :_COLUMNS] * scale[..., None]
+    normal = small + levels.precision[:, None, :, :, None] * xp.eye(_COLUMNS)
     inverse = xp.linalg.inv(normal)
+    right = project[..., :_COLUMNS] * scale + levels.precision[:, None] * mean
     beta = (inverse @ right[..., None])[..., 0]
-    residual = data - columns @ xp.swapaxes(beta, -1, -2)
-    jacobian, slope = _slopes(
-        batch,
-        shapes,
-        levels,
-        beta,
-        shared=shared,
-        edges=edges,
-        shade_column=shade_column,
-        margin_column=margin_column,
-        xp=xp,
-    )
-    scaled = jacobian * (weight * precise[:, None, None, :])[..., None]
-    cross = xp.einsum("vhnk,vhncq->vhckq", columns, scaled, optimize=True)
-    square = xp.einsum("vhncp,vhncq->vhpq", jacobian, scaled, optimize=True)
-    square = square - xp.einsum("vhckp,vhckq->vhpq", cross, inverse @ cross, optimize=True)
-    square = square + levels.shared_precision[:, None]
+    slopes, width_slope = _slopes(levels, beta, xp)
+    residual = project - beta @ gram[..., :_COLUMNS, :]
     away = shared - levels.shared_mean[:, None]
     pull = (levels.shared_precision[:, None] @ away[..., None])[..., 0]
-    gradient = xp.einsum("vhncq,vhnc->vhq", scaled, residual, optimize=True) - pull
-    misfit = xp.sum(residual**2 * weight * precise[:, None, None, :], axis=(-1, -2))
-    misfit = misfit + xp.sum((beta - levels.mean[:, None]) ** 2 * levels.precision[:, None], (2, 3))
+    turned = xp.swapaxes(slopes, -1, -2)
+    gradient = xp.sum((turned @ (residual * scale)[..., None])[..., 0], axis=2) - pull
+    along = (gram[:, :, None] @ slopes) * scale[..., None]
+    cross = along[..., :_COLUMNS, :]
+    square = turned @ along - xp.swapaxes(cross, -1, -2) @ (inverse @ cross)
+    square = xp.sum(square, axis=2) + levels.shared_precision[:, None]
+    fitted = xp.sum(beta * (project[..., :_COLUMNS] + residual[..., :_COLUMNS]), axis=-1)
+    misfit = xp.sum((power[:, None] - fitted) * scale[..., 0], axis=-1)
+    misfit = misfit + xp.sum((beta - mean) ** 2 * levels.precision[:, None], axis=(2, 3))
     misfit = misfit + xp.sum(away * pull, axis=-1)
-    logl = -0.5 * (
-        misfit + xp.linalg.slogdet(square)[1] + xp.sum(xp.linalg.slogdet(normal)[1], axis=-1)
-    )
+    volume = xp.linalg.slogdet(square)[1] + xp.sum(xp.linalg.slogdet(normal)[1], axis=-1)
     if move:
         step = xp.linalg.solve(square, gradient[..., None])[..., 0]
         state = replace(state, shared=shared + _limited(step, shared, xp))
     return Evaluation(
         state=state,
-        log_likelihood=logl,
-        residual=residual,
-        shares=edges.shares,
-        columns=columns,
-        jacobian=jacobian,
-        width_slope=slope,
+        log_likelihood=-0.5 * (misfit + volume),
         levels=beta,
-        normal=normal,
+        slopes=slopes,
+        width_slope=width_slope,
+        inverse=inverse,
         shared_normal=square,
     )
 
@@ -363,38 +347,28 @@ def evaluate(
 def _limited(step: Array, shared: Array, xp: Any) -> Array:
     """Cut a step: an edge moves by one blur width at most, so that it cannot jump a strip."""
     blur = xp.exp(shared[..., 2])
-    three = xp.stack([blur, blur, 0.3 * xp.ones_like(blur)], axis=-1)
-    rest = xp.broadcast_to(xp.stack([blur, blur, blur], axis=-1) * 0 + 0.5, three.shape)
-    limit = xp.concatenate([three, rest], axis=-1)
-    limit[..., 5] = blur
+    third, half = 0.0 * blur + 0.3, 0.0 * blur + 0.5
+    limit = xp.stack([blur, blur, third, half, half, blur], axis=-1)
     return xp.clip(step, -limit, limit)
 
 
-def _slopes(
-    batch: ProfileBatch,
-    shapes: Array,
-    levels: Levels,
-    beta: Array,
-    *,
-    shared: Array,
-    edges: _Edges,
-    shade_column: Array,
-    margin_column: Array,
-    xp: Any,
-) -> tuple[Array, Array]:
-    """Return the derivatives of eq. (1) by the shared parameters and by the width."""
-    smooth = shapes[:, None]
-    turned = xp.swapaxes(beta, -1, -2)
-    deck = smooth[..., _DECK] @ turned[..., _DECK, :]
-    deck = deck + (smooth[..., 3:4] * levels.contrast[:, None, None]) * shared[..., 4, None, None]
-    water = smooth[..., _WATER] @ turned[..., _WATER, :]
-    shade = smooth[..., _SHADE] @ turned[..., _SHADE, :]
-    shade = shade + levels.water[:, None, None, :] * shared[..., 3, None, None]
-    by_left = edges.left[..., None] * (water - deck)
-    by_width = edges.outer[..., None] * (shade - water)
-    by_right = edges.right[..., None] * (deck - shade) + by_width
-    blur = edges.blur_shares
-    by_blur = blur[..., 0:1] * deck + blur[..., 1:2] * water + blur[..., 2:3] * shade
-    by_skew = batch.along[:, None, :, None] * (by_left + by_right)
-    jacobian = xp.stack([by_left, by_right, by_blur, shade_column, margin_column, by_skew], axis=-1)
-    return jacobian, by_width
+def _slopes(levels: Levels, beta: Array, xp: Any) -> tuple[Array, Array]:
+    """Return the derivatives of eq. (1), with levels taken as they stand at the edges.
+
+    What deck and water do along the hull is left out: a Gauss-Newton step needs no more.
+    """
+    sunlit_deck, sunlit_water = beta[..., 0], beta[..., 4]
+    deck = beta[..., 0] + beta[..., 3]
+    water = beta[..., 4] + beta[..., 7]
+    shade = beta[..., 8]
+    left, right, outer = sunlit_water - sunlit_deck, deck - shade, shade - water
+    slopes = xp.zeros((*beta.shape[:-1], 18, _SHARED))
+    slopes[..., 9, 0] = left
+    slopes[..., 10, 1] = right
+    slopes[..., OUTER_EDGE, 1] = outer
+    for index, level in ((0, left), (1, right), (2, outer)):
+        slopes[..., 12 + index, 5] = level
+        slopes[..., 15 + index, 2] = level
+    slopes[..., 8, 3] = levels.water[:, None]
+    slopes[..., 3, 4] = levels.contrast[:, None]
+    return slopes, outer

@@ -11,7 +11,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from eo.core.xp import Array
-from eo.kernels.profile_model import Evaluation, ProfileBatch, ProfileState
+from eo.kernels.profile_model import (
+    OUTER_EDGE,
+    Evaluation,
+    ProfileBatch,
+    ProfileState,
+    model_pieces,
+)
 
 __all__ = ["BestFit", "pick_best", "reweigh", "width_information"]
 
@@ -25,47 +31,50 @@ _PRIOR_INFLATION_DOF = 4.0
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class BestFit:
-    """The evaluation at each vessel's best width; arrays (vessel, ...)."""
+    """The fit at each vessel's best width; arrays (vessel, ...)."""
 
     index: Array
-    """(vessel,) index of the best width."""
+    """(vessel,) index of the best width among those asked."""
     width_m: Array
     """(vessel,)."""
     shared: Array
     """(vessel, 6)."""
+    pieces: Array
+    """(vessel, 18, pixel)."""
     residual: Array
-    """(vessel, pixel, band)."""
-    shares: Array
-    """(vessel, pixel, 3)."""
-    columns: Array
-    """(vessel, pixel, 9)."""
-    jacobian: Array
-    """(vessel, pixel, band, 6)."""
-    width_slope: Array
-    """(vessel, pixel, band)."""
+    """(vessel, band, pixel)."""
     levels: Array
-    """(vessel, band, 9)."""
-    normal: Array
+    """(vessel, band, 9), shared offsets included."""
+    slopes: Array
+    """(vessel, band, 18, 6)."""
+    width_slope: Array
+    """(vessel, band)."""
+    inverse: Array
     """(vessel, band, 9, 9)."""
     shared_normal: Array
     """(vessel, 6, 6)."""
 
 
-def pick_best(evaluation: Evaluation, widths_m: Array, xp: Any) -> BestFit:
-    """Return the evaluation at the best width of each vessel."""
+def pick_best(
+    batch: ProfileBatch, shapes: Array, evaluation: Evaluation, widths_m: Array, xp: Any
+) -> BestFit:
+    """Return the fit at the best width of each vessel, pixel by pixel."""
     index = xp.argmax(evaluation.log_likelihood, axis=1)
     rows = xp.arange(index.shape[0])
+    shared = evaluation.state.shared[rows, index]
+    width = widths_m[rows, index]
+    pieces = model_pieces(batch, shapes, shared[:, None], width[:, None], xp)[:, 0]
+    levels = evaluation.levels[rows, index]
     return BestFit(
         index=index,
-        width_m=widths_m[rows, index],
-        shared=evaluation.state.shared[rows, index],
-        residual=evaluation.residual[rows, index],
-        shares=evaluation.shares[rows, index],
-        columns=evaluation.columns[rows, index],
-        jacobian=evaluation.jacobian[rows, index],
+        width_m=width,
+        shared=shared,
+        pieces=pieces,
+        residual=batch.values - levels @ pieces[:, : levels.shape[-1]],
+        levels=levels,
+        slopes=evaluation.slopes[rows, index],
         width_slope=evaluation.width_slope[rows, index],
-        levels=evaluation.levels[rows, index],
-        normal=evaluation.normal[rows, index],
+        inverse=evaluation.inverse[rows, index],
         shared_normal=evaluation.shared_normal[rows, index],
     )
 
@@ -73,18 +82,18 @@ def pick_best(evaluation: Evaluation, widths_m: Array, xp: Any) -> BestFit:
 def _spread(residual: Array, mask: Array, xp: Any) -> tuple[Array, Array]:
     """Robust sd (vessel, band) of the residuals where `mask`, and whether enough are there."""
     enough = xp.sum(mask, axis=1) >= 6
-    keep = xp.where(enough[:, None], mask, xp.ones_like(mask))[..., None]
-    return 1.4826 * xp.nanmedian(xp.where(keep, xp.abs(residual), xp.nan), axis=1), enough
+    keep = xp.where(enough[:, None], mask, xp.ones_like(mask))[:, None]
+    return 1.4826 * xp.nanmedian(xp.where(keep, xp.abs(residual), xp.nan), axis=-1), enough
 
 
 def reweigh(batch: ProfileBatch, state: ProfileState, best: BestFit, xp: Any) -> ProfileState:
     """Return the state with noise and weights taken from the best fit's residuals.
 
     Water and deck have noise of their own; Student-t weights (4 degrees of freedom) take
-    clutter down; an edge's own roughness is bounded by the deck's noise.
+    clutter down.
     """
     valid = batch.valid > 0
-    deck_share = best.shares[..., 0]
+    deck_share = best.pieces[:, 0]
     water_sd, water_known = _spread(best.residual, valid & (deck_share < 0.1), xp)
     deck_sd, deck_known = _spread(best.residual, valid & (deck_share > 0.8), xp)
     floor = xp.maximum(0.01 * xp.abs(best.levels[..., 4]), 1e-4)
@@ -92,15 +101,9 @@ def reweigh(batch: ProfileBatch, state: ProfileState, best: BestFit, xp: Any) ->
     ratio = xp.clip(xp.mean((deck_sd / noise) ** 2, axis=1), 1.0, 2500.0)
     ratio = xp.where(deck_known, ratio, 25.0)
     uneven = 1.0 + (ratio[:, None] - 1.0) * xp.clip(deck_share, 0.0, 1.0)
-    square = xp.mean((best.residual / noise[:, None, :]) ** 2, axis=-1) / uneven
+    square = xp.mean((best.residual / noise[..., None]) ** 2, axis=1) / uneven
     student = xp.minimum((_STUDENT_DOF + 1.0) / (_STUDENT_DOF + square), 1.0)
-    return replace(
-        state,
-        shared=state.shared,
-        weight=valid * student / uneven,
-        noise=noise,
-        edges_m=best.shared[:, :2],
-    )
+    return replace(state, weight=valid * student / uneven, noise=noise, edges_m=best.shared[:, :2])
 
 
 def width_information(
@@ -112,23 +115,24 @@ def width_information(
     information H and the spread J of its scores, summed over blocks along the hull, agree where
     noise is independent. J / H, shrunk and never below 1, is the factor.
     """
-    precise = state.noise**-2.0
-    weight = state.weight[..., None] * precise[:, None, :]
-    slope = best.width_slope
-    cross = xp.einsum("vnk,vncq->vckq", best.columns, best.jacobian * weight[..., None])
-    on_columns = xp.einsum("vnk,vnc->vck", best.columns, slope * weight)
-    on_shared = xp.einsum("vncq,vnc->vq", best.jacobian, slope * weight)
-    solved = xp.linalg.solve(best.normal, on_columns[..., None])[..., 0]
-    on_shared = on_shared - xp.einsum("vckq,vck->vq", cross, solved)
-    shared = xp.linalg.solve(best.shared_normal, on_shared[..., None])[..., 0]
-    left = on_columns - xp.einsum("vckq,vq->vck", cross, shared)
-    column = xp.linalg.solve(best.normal, left[..., None])[..., 0]
-    clear = slope - xp.einsum("vncq,vq->vnc", best.jacobian, shared)
-    clear = clear - xp.einsum("vnk,vck->vnc", best.columns, column)
+    weight = state.weight[:, None] * (state.noise**-2.0)[..., None]
+    columns = best.pieces[:, : best.levels.shape[-1]]
+    outer = best.width_slope[..., None] * best.pieces[:, None, OUTER_EDGE]
+    jacobian = xp.swapaxes(best.slopes, -1, -2) @ best.pieces[:, None]
+    cross = columns[:, None] @ xp.swapaxes(jacobian * weight[:, :, None], -1, -2)
+    on_columns = (columns[:, None] @ (outer * weight)[..., None])[..., 0]
+    on_shared = xp.sum((jacobian @ (outer * weight)[..., None])[..., 0], axis=1)
+    solved = best.inverse @ on_columns[..., None]
+    on_shared = on_shared - xp.sum(xp.swapaxes(cross, -1, -2) @ solved, axis=1)[..., 0]
+    shared = xp.linalg.solve(best.shared_normal, on_shared[..., None])
+    left = on_columns[..., None] - cross @ shared[:, None]
+    column = best.inverse @ left
+    clear = outer - (xp.swapaxes(jacobian, -1, -2) @ shared[:, None])[..., 0]
+    clear = clear - (xp.swapaxes(columns[:, None], -1, -2) @ column)[..., 0]
     # The priors' share of the information makes the product with the raw slope, not the square.
-    information = xp.sum(slope * clear * weight, axis=(1, 2))
+    information = xp.sum(outer * clear * weight, axis=(1, 2))
     data = xp.sum(clear**2 * weight, axis=(1, 2))
-    score = xp.sum(clear * best.residual * weight, axis=2)
+    score = xp.sum(clear * best.residual * weight, axis=1)
     block = xp.clip(xp.floor((batch.along + 1.0) * (0.5 * _BLOCKS)), 0, _BLOCKS - 1)
     member = block[..., None] == xp.arange(_BLOCKS)
     sums = xp.sum(score[..., None] * member, axis=1)
