@@ -362,7 +362,8 @@ def test_a_folder_that_holds_something_else_is_not_overwritten(finished: TinyPor
     other = finished.folder / "photos"
     other.mkdir(exist_ok=True)
     (other / "scenes.parquet").write_text("someone's own")
-    eo_run(finished.campaign(file="photos.yaml", output="photos"))
+    done = eo_run(finished.campaign(file="photos.yaml", output="photos"))
+    assert done.code == WRONG, done.said
     assert (other / "scenes.parquet").read_text() == "someone's own"
 
 

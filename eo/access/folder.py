@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from eo.access.tables import TABLES
 from eo.core.config import Campaign
 from eo.core.errors import OutputError
 from eo.core.grid import Grid
@@ -68,7 +69,9 @@ class RunFolder:
         }
         known = self.read_json(_IDENTITY)
         if known is None:
-            strangers = [n for n in ("run.json", "parts", "cube") if (self.path / n).exists()]
+            tables = (f"{name}.parquet" for name in TABLES)
+            ours = ("run.json", "report.html", "parts", "cube", *tables)
+            strangers = [name for name in ours if (self.path / name).exists()]
             if strangers:
                 raise OutputError(
                     f"{self.path} holds {', '.join(strangers)} of an unknown run; "
