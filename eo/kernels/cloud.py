@@ -42,13 +42,19 @@ NODATA, CLEAR, CLOUD, SHADOW = 0, 1, 2, 3
 SEED_WIDTH_M = 100.0
 """Narrowest cloud that is believed; the widest tankers have a beam of 70 m."""
 
-REACH_M = 200.0
+REACH_M = 300.0
 """How far a cloud's thin rim is followed from its bright core."""
+
+MARGIN_M = 15.0
+"""Margin around cloud: light leaks over its edge."""
 
 SHARPEST = 0.42
 """Edge gradient per 10 m pixel, as a share of the step across it, above which an object is built,
 not cloud: roofs have 0.42-0.6 in a Sentinel-2 image, clouds 0.2-0.39. A cloud's edge has a width
 in metres, so finer pixels must show it softer; coarser than `_FINE_M` they cannot tell."""
+
+SHARPEST_UNCONFIRMED = 0.3
+"""The same where no shadow bears the clouds out: bright ground throws none."""
 
 BLOCK_ROWS = 256
 """Rows per block of the pixelwise part, so that its temporaries stay small."""
@@ -108,26 +114,29 @@ def classify(
     """
     xp, ndi = namespace(reflectance)
     _check(reflectance, bands)
-    shape = reflectance.shape[1:]
     valid = _valid(xp, reflectance, bands)
     mask = xp.where(valid, xp.uint8(CLEAR), xp.uint8(NODATA))
     if not bool(valid.any()):
         return mask
     floors = scene_floors(reflectance, bands, valid)
     score = xp.where(valid, cloudiness(reflectance, bands, floors), xp.float32(0))
-    cloud = _objects(xp, ndi, score, valid, gsd_m) & valid
-    if bool(cloud.any()) and min(shape) >= 16:
-        shade = cloud_shadow(
-            _shade_band(reflectance, bands),
-            cloud=cloud,
-            valid=valid,
-            water=_shade_water(reflectance, bands),
-            visible=sum(reflectance[bands.index(b)] for b in _RGB) / 3,
-            gsd_m=gsd_m,
-            sun_azimuth_grid_deg=sun_azimuth_grid_deg,
-            sun_elevation_deg=sun_elevation_deg,
-        )
-        mask = xp.where(shade & valid, xp.uint8(SHADOW), mask)
+    cloud = _objects(xp, ndi, score, valid, gsd_m, SHARPEST)
+    if not bool(cloud.any()):
+        return mask
+    shade = cloud_shadow(
+        _shade_band(reflectance, bands),
+        cloud=cloud,
+        valid=valid,
+        water=_shade_water(reflectance, bands),
+        visible=sum(reflectance[bands.index(b)] for b in _RGB) / 3,
+        gsd_m=gsd_m,
+        sun_azimuth_grid_deg=sun_azimuth_grid_deg,
+        sun_elevation_deg=sun_elevation_deg,
+    )
+    if shade is None and gsd_m <= _FINE_M:
+        cloud = _objects(xp, ndi, score, valid, gsd_m, SHARPEST_UNCONFIRMED)
+    if shade is not None:
+        mask = xp.where(shade, xp.uint8(SHADOW), mask)
     return xp.where(cloud, xp.uint8(CLOUD), mask)
 
 
@@ -262,12 +271,14 @@ def believable(
     told = told & (firm | (smooth > cut))
     seed = _open(ndi, xp, told, SEED_WIDTH_M / 2 / gsd_m)
     if gsd_m <= _FINE_M:
-        seed = _drop_sharp(xp, ndi, seed, score, gsd_m)
+        seed = _drop_sharp(xp, ndi, seed, score, _limit(SHARPEST, gsd_m))
     labels, count = ndi.label(told)
     flat = labels.ravel()
     size = xp.bincount(flat, minlength=int(count) + 1)
-    white = xp.bincount(flat, weights=(smooth > 0.5 * cut).ravel(), minlength=int(count) + 1)
-    wide = xp.bincount(flat, weights=seed.ravel(), minlength=int(count) + 1)
+    white = xp.bincount(
+        flat, weights=xp.astype(smooth > 0.5 * cut, xp.float64).ravel(), minlength=int(count) + 1
+    )
+    wide = xp.bincount(flat, weights=xp.astype(seed, xp.float64).ravel(), minlength=int(count) + 1)
     keep = (wide > 0) & (white >= 0.5 * size)
     keep[0] = False
     return told & keep[labels] & _within(xp, ndi, seed, REACH_M / gsd_m)
@@ -288,32 +299,41 @@ def _cut(xp: Any, score: Array) -> float:
     return min(max(middle + 3 * spread, 0.06), 0.14)
 
 
-def _objects(xp: Any, ndi: ModuleType, score: Array, valid: Array, gsd_m: float) -> Array:
+def _objects(  # noqa: PLR0917 - the planes, and what they are judged by
+    xp: Any, ndi: ModuleType, score: Array, valid: Array, gsd_m: float, sharpest: float
+) -> Array:
     """Cloud objects: wide bright seeds with soft edges, grown into their rims."""
     cut = _cut(xp, score[valid])
     seed = score > max(0.12, 1.3 * cut)
     seed = _open(ndi, xp, seed, SEED_WIDTH_M / 2 / gsd_m)
     if gsd_m <= _FINE_M:
-        seed = _drop_sharp(xp, ndi, seed, score, gsd_m)
+        seed = _drop_sharp(xp, ndi, seed, score, _limit(sharpest, gsd_m))
     if not bool(seed.any()):
         return seed
-    weak = ndi.uniform_filter(score, 3) > cut
-    steps = max(1, round(REACH_M / gsd_m))
-    grown = ndi.binary_dilation(
-        seed, structure=xp.ones((3, 3), dtype=bool), iterations=steps, mask=weak | seed
-    )
-    return ndi.binary_dilation(grown, structure=disc(xp, 1))
+    weak = (ndi.uniform_filter(score, 3) > cut) | seed
+    labels, count = ndi.label(weak)
+    touched = xp.bincount((labels * seed).ravel(), minlength=int(count) + 1) > 0
+    touched[0] = False
+    grown = touched[labels] & _within(xp, ndi, seed, REACH_M / gsd_m)
+    return valid & ndi.binary_dilation(grown, structure=disc(xp, max(1, round(MARGIN_M / gsd_m))))
 
 
 def _open(ndi: ModuleType, xp: Any, image: Array, radius_px: float) -> Array:
     """Open by a disc, via distances; the scene's edge counts as more of the same."""
     k = int(radius_px) + 2
     padded = xp.pad(image, k, mode="edge")
+    if bool(padded.all()):
+        return image  # a distance to nothing is undefined
     inside = ndi.distance_transform_edt(padded) > radius_px
     return (_within(xp, ndi, inside, radius_px) & padded)[k:-k, k:-k]
 
 
-def _drop_sharp(xp: Any, ndi: ModuleType, seed: Array, score: Array, gsd_m: float) -> Array:
+def _limit(sharpest: float, gsd_m: float) -> float:
+    """Sharpness allowed per pixel of this size; blur keeps it from falling with the size."""
+    return sharpest * float(min(max(gsd_m / 10, 0.3), 1.0) ** 0.5)
+
+
+def _drop_sharp(xp: Any, ndi: ModuleType, seed: Array, score: Array, limit: float) -> Array:
     """Drop seeds whose edges are as sharp as a building's."""
     near = ndi.binary_dilation(seed, structure=xp.ones((3, 3), dtype=bool))
     labels, count = ndi.label(near)
@@ -326,8 +346,8 @@ def _drop_sharp(xp: Any, ndi: ModuleType, seed: Array, score: Array, gsd_m: floa
     edge = near & ~ndi.binary_erosion(near, structure=disc(xp, 1), border_value=1)
     flat = (labels * edge).ravel()
     number = xp.bincount(flat, minlength=count + 1)
-    total = xp.bincount(flat, weights=sharp.ravel(), minlength=count + 1)
-    keep = total <= SHARPEST * min(max(gsd_m / 10, 0.3), 1.0) ** 0.5 * number
+    total = xp.bincount(flat, weights=xp.astype(sharp, xp.float64).ravel(), minlength=count + 1)
+    keep = total <= limit * number
     keep[0] = False
     return seed & keep[labels]
 

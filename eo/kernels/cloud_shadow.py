@@ -38,13 +38,20 @@ RING_M = 300.0
 NEARER_M = 4000.0
 """Distance at which an offset counts half: low clouds are common, and near shade is theirs."""
 
-STANDS_OUT = 5.0
+STANDS_OUT = 5.2
 """How far, in standard deviations over all offsets, the best must stand out."""
 
 STANDS_OUT_KNOWN = 4.2
 """The same where the sun's direction is known: far fewer offsets are tried."""
 
+DARK_INSIDE = 0.7
+"""Mean darkness under the outline, in units of `DARK`, that shade must reach at its offset."""
+
+DARK_BESIDE = 0.52
+"""Share of that darkness that may lie beside the outline: woods and water are dark there too."""
+
 _SIDE_PX = 320
+_MIN_SIDE_PX = 16
 
 
 def cloud_shadow(
@@ -57,8 +64,8 @@ def cloud_shadow(
     gsd_m: float,
     sun_azimuth_grid_deg: float | None,
     sun_elevation_deg: float | None,
-) -> Array:
-    """Return where clouds of the scene throw their shade.
+) -> Array | None:
+    """Return where clouds of the scene throw their shade; None where nothing bears them out.
 
     Parameters
     ----------
@@ -78,9 +85,11 @@ def cloud_shadow(
     Returns
     -------
     Array
-        bool (y, x).
+        bool (y, x), or None where no direction stands out.
     """
     xp, ndi = namespace(band)
+    if min(band.shape) < _MIN_SIDE_PX:
+        return None
     on_water = water & valid & ~cloud
     on_land = valid & ~water & ~cloud
     depth = xp.where(
@@ -93,15 +102,15 @@ def cloud_shadow(
         xp, depth, cloud, valid, gsd_m, _directions(sun_azimuth_grid_deg), _reach(sun_elevation_deg)
     )
     if offset is None:
-        return xp.zeros_like(cloud)
+        return None
     nearby = _projected(xp, cloud, offset)
     nearby = ndi.distance_transform_edt(~nearby) <= max(1.5, 60.0 / gsd_m)
-    shade = (depth > 1.0) & nearby & ~cloud & valid
+    shade = (depth > 1.0) & nearby  # depth is 0 on cloud and where there is no data
     # Ships and buildings throw narrow shade; a cloud's is as wide as the cloud.
     radius = max(1.0, 25.0 / gsd_m)
     core = ndi.distance_transform_edt(shade) > radius
     if not bool(core.any()):
-        return xp.zeros_like(cloud)
+        return None
     return shade & (ndi.distance_transform_edt(~core) <= radius + 1)
 
 
@@ -208,6 +217,9 @@ def _common_offset(  # noqa: PLR0917 - all of it is geometry
     best = int(xp.where(allowed, merit, -xp.inf).argmax())
     row, col = divmod(best, shape[1])
     peak = float(merit[row, col])
+    under, beside = float(inside[row, col]), float(around[row, col])
+    if under < DARK_INSIDE or beside > DARK_BESIDE * under:
+        return None
     if peak < (STANDS_OUT if directions is None else STANDS_OUT_KNOWN) * noise:
         return None
     return float(rows[row, 0]) * coarse, float(cols[0, col]) * coarse

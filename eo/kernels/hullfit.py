@@ -24,6 +24,8 @@ __all__ = ["Box", "box_weights", "first_guess", "fit_box", "frame"]
 
 _HALF = 0.5
 _STEP_PX = 0.5
+_NEAR_PX = 0.6
+"""Edge points this near a line lie on it: noise of a well-lit edge is a third of that."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,22 +130,20 @@ def _fit_sides(cover: Array, box: Box) -> Box:
     if u.size < 4:
         u = np.linspace(-0.4 * box.length_px, 0.4 * box.length_px, 4)
     v = np.arange(0.0, reach, _STEP_PX)
-    plus = crossings(frame(cover, box, u, v))
-    minus = -crossings(frame(cover, box, u, -v))
-    lines = [_line(u, side) for side in (minus, plus)]
+    lines = [_line(u, crossings(frame(cover, box, u, side * v))) for side in (-1, 1)]
     seen = tuple(line is not None for line in lines)
     if not any(seen):
         return replace(box, sides=(False, False))
     half = box.width_px / 2
     slopes, weights, offsets, roughs = [], [], [], []
-    for line, default in zip(lines, (-half, half), strict=True):
+    for line, side in zip(lines, (-1, 1), strict=True):
         if line is None:
-            offsets.append(default)
+            offsets.append(side * half)
             continue
         slope, offset, rough = line
-        slopes.append(slope)
+        slopes.append(side * slope)
         weights.append(1 / (rough + 0.1) ** 2)
-        offsets.append(offset)
+        offsets.append(side * offset)
         roughs.append(rough)
     slope = float(np.average(slopes, weights=weights))
     width = max(offsets[1] - offsets[0], 0.5)
@@ -201,16 +201,36 @@ def crossings(profiles: Array, *, gap: int = 2) -> Array:
 
 
 def _line(u: Array, edge: Array) -> tuple[float, float, float] | None:
-    """Slope, offset at u = 0 and median deviation of a robust line; None if there is no edge."""
+    """Slope, offset at u = 0 and median deviation of one side; None if there is no edge.
+
+    A barge alongside gives a second line farther out: of parallel lines the innermost that a
+    quarter of the edge points lie on is the hull's. `edge` is positive on either side.
+    """
     good = np.isfinite(edge)
-    if good.sum() < max(3, 0.45 * edge.size):
+    if good.sum() < max(3, 0.4 * edge.size):
         return None
     u, edge = u[good], edge[good]
-    n = u.size // 2
-    slope = float(np.median((edge[-n:] - edge[:n]) / (u[-n:] - u[:n])))
-    rest = edge - slope * u
-    offset = float(np.median(rest))
-    return slope, offset, float(np.median(np.abs(rest - offset)))
+    apart = max(u.size // 3, 1)
+    slopes = (edge[apart:] - edge[:-apart]) / (u[apart:] - u[:-apart])
+    slopes = np.unique(np.round(np.quantile(slopes, np.linspace(0.1, 0.9, 17)), 4))
+    best: tuple[int, float, float, float] | None = None
+    for slope in slopes:
+        rest = np.sort(edge - slope * u)
+        last = np.searchsorted(rest, rest + 2 * _NEAR_PX, side="right")
+        count = last - np.arange(rest.size)
+        enough = np.flatnonzero(count >= max(0.25 * rest.size, 2))
+        if enough.size == 0:
+            continue
+        first = int(enough[0])
+        # The fullest window that begins within the innermost one.
+        near = np.arange(first, last[first])
+        pick = int(near[np.argmax(count[near])])
+        inside = rest[pick : last[pick]]
+        if best is None or inside.size > best[0]:
+            offset = float(np.median(inside))
+            rough = float(np.median(np.abs(rest - offset)))
+            best = (inside.size, float(slope), offset, min(rough, 2.0))
+    return None if best is None else best[1:]
 
 
 def box_weights(

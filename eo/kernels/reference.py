@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from eo.core.xp import Array, namespace
 
-__all__ = ["empty_port"]
+__all__ = ["WATER_SHARE", "empty_port"]
 
-_LEAST_SHARE = 0.12
+WATER_SHARE = 0.12
 """Share of the clear looks in which a pixel must be water to count as water of the port."""
 _LEAST_LOOKS = 2
 """One dark look is a shadow; two alike are water."""
@@ -37,7 +37,7 @@ def empty_port(reflectance: Array, clear: Array, water: Array) -> tuple[Array, A
     seen = clear.sum(axis=0)
     wet = water.sum(axis=0)
     share = xp.where(seen > 0, wet / xp.maximum(seen, 1), xp.nan).astype(xp.float32)
-    enough = (share >= _LEAST_SHARE) & ((wet >= _LEAST_LOOKS) | (wet == seen)) & (wet > 0)
+    enough = (share >= WATER_SHARE) & ((wet >= _LEAST_LOOKS) | (wet == seen)) & (wet > 0)
     used = xp.where(enough[None], water, clear)
     values = xp.where(used[:, None], reflectance, xp.float32(xp.nan))
     median = _median(values)

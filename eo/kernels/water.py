@@ -240,5 +240,5 @@ def _visible_water(
     large = sizes >= _MIN_BODY_PX
     large[0] = False
     # The texture window reaches two pixels beyond the shore: give those back.
-    grown = ndi.binary_dilation(large[labels], structure=xp.ones((3, 3), dtype=bool), iterations=2)
+    grown = ndi.binary_dilation(large[labels], structure=xp.ones((5, 5), dtype=bool))
     return grown & (red < red_cut) & coloured
