@@ -12,7 +12,8 @@ import numpy as np
 import scipy.ndimage as ndi
 
 from eo.core.xp import Array
-from eo.kernels.hullfit import Box, box_weights, first_guess, fit_box, frame
+from eo.kernels.hullfit import Box, box_weights, first_guess, fit_box
+from eo.stages.parting import fade, split_lengthwise, without_wake
 from eo.stages.pixels import Pixels
 
 __all__ = ["LEAST_LENGTH_M", "Found", "afloat", "boxes_of", "hull_shape"]
@@ -49,32 +50,40 @@ def afloat(scene: Pixels) -> list[Found]:
 
 
 def boxes_of(member: Array, where: tuple[slice, slice], scene: Pixels) -> list[Box]:
+    """Fit the hulls of one object: ships end to end, a main hull and craft against it."""
+    if not _LEAST_M2 <= float(member.sum()) * scene.pixel_m**2 <= _LARGEST_M2:
+        return []
+    boxes: list[Box] = []
+    for part, window in split_lengthwise(member, where, scene):
+        boxes.extend(_hull_and_craft(part, window, scene))
+    return boxes
+
+
+def _hull_and_craft(member: Array, where: tuple[slice, slice], scene: Pixels) -> list[Box]:
     """Fit the main hull of one object, then smaller ones that lie against it."""
     m2 = scene.pixel_m**2
-    if not _LEAST_M2 <= float(member.sum()) * m2 <= _LARGEST_M2:
-        return []
-    origin = (where[0].start, where[1].start)
-    guess = first_guess(member * scene.cover[where], *origin)
+    own = np.where(ndi.binary_dilation(member), scene.cover[where], np.float32(0))
+    guess = first_guess(member * own, 0, 0)
     if guess.length_px * scene.pixel_m < LEAST_LENGTH_M:
         return []
-    main = _without_wake(fit_box(scene.cover, guess), scene)
+    shift = (where[0].start, where[1].start)
+    padded = np.pad(own, 2)
+    main = fit_box(padded, replace(guess, row=guess.row + 2, col=guess.col + 2))
+    main = replace(main, row=main.row - 2 + shift[0], col=main.col - 2 + shift[1])
+    main = without_wake(main, scene)
     boxes = [main]
-    weights, inside = box_weights(scene.cover.shape, main, grow_px=6.0 / scene.pixel_m)
+    weights, inside = box_weights(scene.cover.shape, main, grow_px=5.0 / scene.pixel_m)
     rest = np.zeros(scene.cover.shape, bool)
     rest[where] = member
     rest = rest[inside] & (weights < 0.5)
-    grown, labels_of = ndi.label(rest)
-    for k in range(1, labels_of + 1):
-        part = grown == k
+    parts, count = ndi.label(rest)
+    for k in range(1, count + 1):
+        part = parts == k
         if float(part.sum()) * m2 < _LEAST_M2:
             continue
         other = first_guess(part * scene.cover[inside], inside[0].start, inside[1].start)
         long, wide = other.length_px * scene.pixel_m, other.width_px * scene.pixel_m
-        if (
-            LEAST_LENGTH_M <= long <= 60
-            and wide >= 7
-            and long < 0.7 * main.length_px * scene.pixel_m
-        ):
+        if LEAST_LENGTH_M <= long <= min(90.0, 0.8 * main.length_px * scene.pixel_m) and wide >= 6:
             boxes.append(other)
     return boxes
 
@@ -85,30 +94,6 @@ def hull_shape(box: Box, pixel_m: float) -> bool:
     # Small craft are blurred by the pixel: their breadth says less.
     slender = length / max(width - 0.5 * pixel_m, 0.5 * pixel_m, 1.0)
     return LEAST_LENGTH_M <= length <= 430 and 4.0 <= width <= 72 and 2.6 <= slender <= 13
-
-
-def _without_wake(box: Box, scene: Pixels) -> Box:
-    """Cut off a tail that fades: hulls end within two pixels, wakes over a ship's length."""
-    if box.length_px < 6:
-        return box
-    step = 0.5
-    u = np.arange(-box.length_px / 2, box.length_px / 2 + step, step)
-    v = np.linspace(-0.3, 0.3, 5) * box.width_px
-    profile = ndi.uniform_filter1d(frame(scene.rise, box, u, v).mean(axis=1), 3)
-    peak = float(profile.max())
-    weak = profile < max(0.22 * peak, min(2.0 * scene.threshold, 0.5 * peak))
-    top = int(profile.argmax())
-    first = top - int(np.argmax(weak[: top + 1][::-1])) if weak[:top].any() else 0
-    last = top + int(np.argmax(weak[top:])) if weak[top:].any() else len(u) - 1
-    # Only what is faint for good is a wake; a dark stretch of deck has brightness after it.
-    if weak[:first].mean() < 0.9 if first else True:
-        first = 0
-    if weak[last:].mean() < 0.9 if last < len(u) - 1 else True:
-        last = len(u) - 1
-    if first == 0 and last == len(u) - 1:
-        return box
-    row, col = box.at(float(u[first] + u[last]) / 2, 0.0)
-    return replace(box, row=row, col=col, length_px=max(float(u[last] - u[first]), 1.0))
 
 
 def _chance(box: Box, scene: Pixels) -> float:
@@ -131,14 +116,11 @@ def _chance(box: Box, scene: Pixels) -> float:
     if "nir" in scene.bands:
         nir, red = (colour[scene.bands.index(b)] for b in ("nir", "red"))
         leafy = (nir - red) / max(abs(nir) + abs(red), 0.02)
-    if fill < 0.6 or height < 1.3 or dirty > 0.45 or leafy > 0.45:
+    tail = fade(box, scene)
+    if fill < 0.6 or height < 1.3 or dirty > 0.45 or leafy > 0.45 or tail > 0.65:
         return 0.0
-    score = (
-        1.5 * np.log(height / 2.2)
-        + 6 * (fill - 0.75)
-        - 5 * (dirty - 0.12)
-        - 3 * max(leafy - 0.2, 0)
-    )
+    score = 1.5 * np.log(height / 2.2) + 6 * (fill - 0.75) - 5 * (dirty - 0.12)
+    score -= 3 * max(leafy - 0.2, 0) + 6 * max(tail - 0.35, 0)
     return float(1 / (1 + np.exp(-np.clip(score, -20, 20))))
 
 

@@ -12,14 +12,14 @@ import numpy as np
 
 from eo.core.grid import Grid, Window
 from eo.core.records import Target
-from eo.core.xp import Array
+from eo.core.xp import Array, to_host
 from eo.kernels.hullfit import Box, box_weights
 from eo.stages.afloat import Found, afloat
 from eo.stages.berthed import berthed_candidates
 from eo.stages.classify import Model, shipped_model
 from eo.stages.hulls import bow_sign, box_to_hull
-from eo.stages.pixels import Pixels, coarser, scene_pixels
-from eo.stages.reference import Reference
+from eo.stages.pixels import Pixels, against, coarser, scene_pixels
+from eo.stages.reference import WATER_SHARE, Reference, empty_port_cover
 
 __all__ = ["DetectResult", "find_targets"]
 
@@ -84,14 +84,31 @@ def find_targets(
         If a visible band is missing.
     """
     scene = scene_pixels(reflectance, bands, mask, grid.pixel_m)
-    found = _distinct([*afloat(scene), *_alongside(scene, model or shipped_model())])
+    model = model or shipped_model()
+    if reference is None:
+        found = _distinct([*afloat(scene), *_alongside(scene, model, _LEAST_CHANCE)])
+        water = scene.water
+    else:
+        empty = empty_port_cover(reference, bands, grid.pixel_m)
+        water = to_host(reference.water) >= WATER_SHARE
+        departed = afloat(against(scene, empty))
+        looks = float(np.median(to_host(reference.clear_looks)))
+        found = _distinct([*departed, *_alongside(scene, model, _chance_beside(looks))])
     view = {"off_nadir_deg": off_nadir_deg, "view_azimuth_grid_deg": view_azimuth_grid_deg}
     targets = [_target(f, scene, grid=grid, window=window, view=view) for f in found]
     targets.sort(key=lambda t: (-t.hull.length_m, t.hull.x_m, t.hull.y_m))
-    return DetectResult(targets=tuple(targets), water=scene.water)
+    return DetectResult(targets=tuple(targets), water=water)
 
 
-def _alongside(scene: Pixels, model: Model) -> list[Found]:
+def _chance_beside(looks: float) -> float:
+    """Least chance for a hull where no look ever showed water.
+
+    A ship that never left is possible in a few looks; in dozens it is part of the port.
+    """
+    return _LEAST_CHANCE if looks < 3 else min(0.8 + 0.02 * looks, 1.01)
+
+
+def _alongside(scene: Pixels, model: Model, least: float) -> list[Found]:
     """Hulls along quays, searched at the pixel size that the model knows."""
     factor = max(1, round(_SHORE_PIXEL_M / scene.pixel_m))
     coarse = coarser(scene, factor)
@@ -99,7 +116,7 @@ def _alongside(scene: Pixels, model: Model) -> list[Found]:
     chance = model.probability(features)
     return [
         Found(box=_finer(boxes[k], factor), probability=float(chance[k]), alongside=True)
-        for k in np.flatnonzero(chance >= _LEAST_CHANCE)
+        for k in np.flatnonzero(chance >= least)
     ]
 
 

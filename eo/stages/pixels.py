@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ from eo.core.xp import Array, namespace, to_host
 from eo.kernels.targets import coverage, departure, water_level
 from eo.kernels.water import likely_water
 
-__all__ = ["CLEAR", "Pixels", "coarser", "scene_pixels"]
+__all__ = ["CLEAR", "Pixels", "against", "coarser", "scene_pixels"]
 
 CLEAR = 1
 """Mask value of a pixel that is neither cloud nor shadow nor missing."""
@@ -67,6 +67,15 @@ def scene_pixels(reflectance: Array, bands: tuple[str, ...], mask: Array, pixel_
         threshold=threshold,
         pixel_m=pixel_m,
     )
+
+
+def against(scene: Pixels, empty_cover: Array) -> Pixels:
+    """Return the scene with everything left out that stands in the empty port too.
+
+    `empty_cover` is float32 (y, x), coverage of the empty port; along a quay both fall through
+    one half at the same place, so that a hull ends where the quay begins.
+    """
+    return replace(scene, cover=scene.cover * (1 - empty_cover))
 
 
 def _threshold(xp: Any, rise: Array, calm: Array) -> float:

@@ -15,14 +15,14 @@ from typing import Any
 import numpy as np
 
 from eo.core.errors import SceneError
-from eo.core.xp import Array
-from eo.kernels.reference import empty_port
+from eo.core.xp import Array, to_host
+from eo.kernels.reference import WATER_SHARE, empty_port
 from eo.kernels.water import likely_water
+from eo.stages.pixels import CLEAR, scene_pixels
 
-__all__ = ["LookArrays", "Reference", "port_reference"]
+__all__ = ["WATER_SHARE", "LookArrays", "Reference", "empty_port_cover", "port_reference"]
 
 _BUDGET_BYTES = 64 * 2**20
-CLEAR = 1
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -93,6 +93,19 @@ def port_reference(
             stack, clear, is_water & clear
         )
     return Reference(median=median, spread=spread, water=water, clear_looks=clear_looks)
+
+
+def empty_port_cover(reference: Reference, bands: tuple[str, ...], pixel_m: float) -> Array:
+    """Return the share of each pixel that is quay or land, float32 (y, x) on the host.
+
+    Where no look was clear, 0: there the scene speaks alone.
+    """
+    median = to_host(reference.median)
+    seen = (to_host(reference.clear_looks) > 0) & np.isfinite(median).all(axis=0)
+    cover = scene_pixels(median, bands, seen.astype(np.uint8), pixel_m).cover
+    # Shallows and weed rise above the water around them, yet ships lie over them.
+    wet = np.nan_to_num(to_host(reference.water)) >= 0.5
+    return np.where(wet, np.float32(0), cover).astype(np.float32)
 
 
 def _water_of_looks(looks: Sequence[LookArrays], bands: tuple[str, ...]) -> list[Array]:

@@ -1,0 +1,136 @@
+"""Part what touches: ships that lie end to end, and a hull from her wake."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import scipy.ndimage as ndi
+
+from eo.core.xp import Array
+from eo.kernels.hullfit import Box, first_guess, frame
+from eo.stages.pixels import Pixels
+
+__all__ = ["fade", "split_lengthwise", "without_wake"]
+
+_SHORTEST_SHIP_M = 35.0
+"""A notch nearer to an end than this is a bow, a stern or a crane."""
+_NECK = 0.62
+"""Share of the usual breadth below which two ships meet: bows and sterns narrow."""
+_STEP_PX = 0.5
+
+Piece = tuple[Array, tuple[slice, slice]]
+
+
+def split_lengthwise(member: Array, where: tuple[slice, slice], scene: Pixels) -> list[Piece]:
+    """Cut one object across wherever it narrows between two ship-like parts.
+
+    Parameters
+    ----------
+    member
+        bool (y, x), the object within `where`.
+    where
+        Rows and columns of the scene.
+    scene
+        The scene.
+
+    Returns
+    -------
+    list
+        Pieces, each as `member` and `where`; the object itself if it is one ship.
+    """
+    cover = np.where(member, scene.cover[where], np.float32(0))
+    guess = first_guess(cover, 0, 0)
+    if guess.length_px * scene.pixel_m < 2 * _SHORTEST_SHIP_M:
+        return [(member, where)]
+    cuts = _necks(np.pad(cover, 3), replace(guess, row=guess.row + 3, col=guess.col + 3), scene)
+    if not cuts:
+        return [(member, where)]
+    rows, cols = np.nonzero(member)
+    along = (rows - guess.row) * guess.along[0] + (cols - guess.col) * guess.along[1]
+    part = np.searchsorted(np.array(cuts), along)
+    pieces: list[Piece] = []
+    for k in range(len(cuts) + 1):
+        image = np.zeros_like(member)
+        image[rows[part == k], cols[part == k]] = True
+        labels, _ = ndi.label(image, structure=np.ones((3, 3)))
+        for index, box in enumerate(ndi.find_objects(labels), start=1):
+            inner = (
+                slice(where[0].start + box[0].start, where[0].start + box[0].stop),
+                slice(where[1].start + box[1].start, where[1].start + box[1].stop),
+            )
+            pieces.append((labels[box] == index, inner))
+    return pieces
+
+
+def _necks(cover: Array, box: Box, scene: Pixels) -> list[float]:
+    """Places along the axis, from the centre [pixel], where the object narrows for a while."""
+    half = box.length_px * 0.62
+    u = np.arange(-half, half + _STEP_PX, _STEP_PX)
+    reach = max(box.width_px, 3.0)
+    v = np.arange(-reach, reach + _STEP_PX, _STEP_PX)
+    breadth = np.clip(frame(cover, box, u, v), 0, 1).sum(axis=1) * _STEP_PX
+    breadth = ndi.uniform_filter1d(breadth, 3)
+    there = np.flatnonzero(breadth > 0.25 * breadth.max())
+    if there.size < 3:
+        return []
+    margin = round(_SHORTEST_SHIP_M / scene.pixel_m / _STEP_PX)
+    first, last = there[0] + margin, there[-1] - margin
+    cuts: list[float] = []
+    while first < last:
+        k = first + int(np.argmin(breadth[first:last]))
+        before, after = breadth[k - margin : k], breadth[k : k + margin]
+        usual = min(np.quantile(before, 0.8), np.quantile(after, 0.8))
+        # A neck is short; beside a tug the hull goes on with her own breadth.
+        if breadth[k] < _NECK * usual:
+            cuts.append(float(u[k]))
+        else:
+            break
+        first = k + margin
+    return sorted(cuts)
+
+
+def fade(box: Box, scene: Pixels) -> float:
+    """Return how gently the object ends: brightness just beyond its ends over that just inside.
+
+    The larger of both ends. Hulls end within two pixels and give below 0.3; foam fades over tens
+    of metres and gives more than 0.5.
+    """
+    beyond = max(0.12 * box.length_px, 2.0)
+    v = np.linspace(-0.25, 0.25, 5) * box.width_px
+    half = box.length_px / 2
+    worst = 0.0
+    for sign in (-1.0, 1.0):
+        outside = np.arange(half + 2.0, half + 2.0 + beyond, _STEP_PX) * sign
+        inside = np.arange(half - 1.0 - beyond, half - 1.0, _STEP_PX) * sign
+        out = float(np.median(frame(scene.rise, box, outside, v)))
+        into = float(np.median(frame(scene.rise, box, inside, v)))
+        worst = max(worst, out / max(into, 1e-3))
+    return worst
+
+
+def without_wake(box: Box, scene: Pixels) -> Box:
+    """Cut off a tail of foam that fades out: the hull is the bright head of it.
+
+    Where the object's brightness falls steadily from one end to the other and runs out beyond
+    the far one, only a head as long as a launch of that breadth is kept; where a uniform hull
+    drops to a faint tail, the tail goes.
+    """
+    if box.length_px < 6:
+        return box
+    u = np.arange(-box.length_px / 2, box.length_px / 2 + _STEP_PX, _STEP_PX)
+    v = np.linspace(-0.3, 0.3, 5) * box.width_px
+    profile = ndi.uniform_filter1d(frame(scene.rise, box, u, v).mean(axis=1), 3)
+    quarter = max(len(u) // 4, 1)
+    fore, aft = np.median(profile[:quarter]), np.median(profile[-quarter:])
+    inner_fore = np.median(profile[quarter : 2 * quarter])
+    inner_aft = np.median(profile[2 * quarter : 3 * quarter])
+    forward = fore > aft
+    drop = min(aft, fore) / max(aft, fore, 1e-6)
+    inner = (inner_aft / max(inner_fore, 1e-6)) if forward else (inner_fore / max(inner_aft, 1e-6))
+    if drop < 0.6 and inner < 0.85 and fade(box, scene) > 0.4:
+        head = min(2.2 * box.width_px, box.length_px)
+        centre = (box.length_px - head) / 2 * (-1 if forward else 1)
+        row, col = box.at(centre, 0.0)
+        return replace(box, row=row, col=col, length_px=head, length_sd_px=0.3 * head)
+    return box
