@@ -120,6 +120,16 @@ def test_small_craft_and_doubtful_ones_make_no_call(poor: dict[str, float]) -> N
     assert link([sighting(2, **poor)], [look(2)]) == []
 
 
+def test_a_doubtful_look_in_between_holds_the_stay_together() -> None:
+    doubtful = sighting(3, confidence=0.2)
+    short = sighting(4, length=57.0)
+    (stay,) = link([sighting(2), doubtful, sighting(4)], [look(d) for d in (1, 2, 3, 4, 5)])
+    assert doubtful.detection_id in stay.detection_ids
+    assert link([doubtful], [look(3)]) == []
+    (stay,) = link([sighting(3, length=63), short], [look(3), look(4)])
+    assert len(stay.detection_ids) == 2
+
+
 def test_a_sighting_of_unknown_time_makes_no_stay() -> None:
     assert link([sighting(None, "undated")], [look(None, scene="undated")]) == []
 
@@ -154,6 +164,7 @@ def test_the_order_of_input_never_shows(seed: int) -> None:
     assert link(sightings, looks, FLEET[::-1]) == once
     ids = [i for s in once for i in s.detection_ids]
     assert sorted(ids) == sorted(s.detection_id for s in sightings), "each sighting in one stay"
+    assert len({s.call_id for s in once}) == len(once)
     for stay in once:
         assert sum(c.probability for c in stay.candidates) == pytest.approx(1.0)
 

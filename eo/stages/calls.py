@@ -24,7 +24,7 @@ from eo.core.rows import Look
 from eo.stages.dwell import DWELL_MEDIAN_D, remain_probability
 from eo.stages.identity import IDENTIFIED_FROM, Visit, identify, own_vessel_id
 from eo.stages.looks import CLEAR_FROM
-from eo.stages.passes import best_of_pass, is_ship, outline_overlap
+from eo.stages.passes import SHIP_LENGTH_M, best_of_pass, is_ship, may_be_ship, outline_overlap
 
 __all__ = ["link_stays"]
 
@@ -84,6 +84,10 @@ class _Track:
         beam, beam_sd = _combined([(s.hull.beam_m, s.hull.beam_sd_m) for s in self.seen])
         return length, length_sd, beam, beam_sd
 
+    def is_ship(self) -> bool:
+        """Whether one look shows a ship well, and all of them together say 60 m or more."""
+        return any(is_ship(s) for s in self.seen) and self.size()[0] >= SHIP_LENGTH_M
+
 
 def link_stays(
     sightings: Iterable[Sighting],
@@ -99,8 +103,9 @@ def link_stays(
     Parameters
     ----------
     sightings
-        Sightings of all scenes; those below 60 m, of low confidence, of tugs and small craft,
-        and those of unknown time make no stay.
+        Sightings of all scenes. One below 60 m, of low confidence or of small craft makes no
+        stay, but may be one more look at a ship that others show well; tugs and sightings of
+        unknown time belong to none.
     looks
         All looks (see `eo.stages.looks`).
     fleet
@@ -119,11 +124,11 @@ def link_stays(
         period (middle of its bracket; where there is no clear look before, half a typical stay
         before she was first seen), at a berth where berths are given.
     """
-    all_ships = sorted((s for s in sightings if is_ship(s) and s.datetime is not None), key=_order)
+    all_ships = sorted((s for s in sightings if may_be_ship(s) and s.datetime), key=_order)
     speaker = best_of_pass(all_ships)
     ships = [s for s in all_ships if speaker[s.detection_id] == s.detection_id]
     views = _views(looks, ships)
-    tracks = _tracks(ships, views)
+    tracks = [track for track in _tracks(ships, views) if track.is_ship()]
     members: dict[str, list[str]] = {s.detection_id: [] for s in ships}
     for ship in all_ships:
         members[speaker[ship.detection_id]].append(ship.detection_id)
@@ -208,7 +213,7 @@ def _ended(track: _Track, new: Sequence[Sighting], view: _View) -> bool:
         return True
     if (view.time - track.last) / _DAY > MAX_GAP_D:
         return True
-    if any(outline_overlap(track.seen[-1].hull, ship.hull) > 0.3 for ship in new):
+    if any(outline_overlap(track.seen[-1].hull, s.hull) > 0.3 for s in new if is_ship(s)):
         return True  # another ship lies where she lay
     track.doubt += math.log(1.0 - (clear or 0.0))
     return False

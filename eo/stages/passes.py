@@ -22,6 +22,7 @@ __all__ = [
     "SHIP_LENGTH_M",
     "best_of_pass",
     "is_ship",
+    "may_be_ship",
     "outline_overlap",
 ]
 
@@ -29,6 +30,10 @@ SHIP_LENGTH_M = 60.0
 """Vessels shorter than this count neither as calls nor as vessels of a look."""
 SHIP_CONFIDENCE = 0.5
 """A sighting below this is kept in the detections, but makes no call."""
+
+_DOUBTFUL_LENGTH_M = 48.0
+"""A ship of 60 m may be measured so short in one look at 10 m pixels."""
+_DOUBTFUL_CONFIDENCE = 0.1
 
 _NOT_SHIPS = frozenset({"small", "tug"})
 _SAME_PLACE_M = 30.0
@@ -42,6 +47,15 @@ def is_ship(sighting: Sighting) -> bool:
         sighting.hull.length_m >= SHIP_LENGTH_M
         and sighting.confidence >= SHIP_CONFIDENCE
         and sighting.vessel_class not in _NOT_SHIPS
+    )
+
+
+def may_be_ship(sighting: Sighting) -> bool:
+    """Whether a sighting, too doubtful to make a call, may still be one more look at a ship."""
+    return (
+        sighting.hull.length_m >= _DOUBTFUL_LENGTH_M
+        and sighting.confidence >= _DOUBTFUL_CONFIDENCE
+        and sighting.vessel_class != "tug"
     )
 
 
