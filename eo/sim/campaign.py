@@ -6,10 +6,12 @@ own name, so that neither order nor number of workers shows in the result.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import multiprocessing
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any
@@ -114,17 +116,34 @@ def _holds(out: Path, told: dict[str, Any]) -> bool:
     return False
 
 
-def _scenes(out: Path, options: SimOptions, count: int, workers: int) -> Any:
+def _scenes(
+    out: Path, options: SimOptions, count: int, workers: int
+) -> Iterator[tuple[str, dict[str, Any]]]:
     if workers <= 1 or count == 1:
         for index in range(count):
             yield _one(out, options, index)
         return
     # Spawned, not forked: GDAL and BLAS threads do not survive a fork.
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(workers, count), mp_context=context) as pool:
+    with (
+        _one_thread_each(),
+        ProcessPoolExecutor(min(workers, count), mp_context=context) as pool,
+    ):
         jobs = [pool.submit(_one, out, options, index) for index in range(count)]
         for job in as_completed(jobs):
             yield job.result()
+
+
+@contextlib.contextmanager
+def _one_thread_each() -> Iterator[None]:
+    """Let processes spawned within use one BLAS thread each, unless the user says otherwise."""
+    names = [name for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS") if name not in os.environ]
+    os.environ.update(dict.fromkeys(names, "1"))
+    try:
+        yield
+    finally:
+        for name in names:
+            os.environ.pop(name, None)
 
 
 def _one(out: Path, options: SimOptions, index: int) -> tuple[str, dict[str, Any]]:

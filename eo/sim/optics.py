@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -108,6 +109,7 @@ def diffuse_share(bands: tuple[str, ...], sun_elevation_deg: float, aerosol: flo
     return diffuse / (direct + diffuse)
 
 
+@lru_cache(maxsize=64)
 def spread_matrix(
     pixels: int, fine: int, margin_px: int, sigma_px: float, shift_px: float = 0.0
 ) -> Array:

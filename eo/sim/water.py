@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy import ndimage
+import shapely
 
 from eo.sim.clouds import fractal_noise
 from eo.sim.options import SimOptions, stream
@@ -17,6 +18,9 @@ from eo.sim.traffic import Afloat
 __all__ = ["Textures", "Weather", "make_surface", "make_textures"]
 
 Array = Any
+
+BREAKER_M = 30.0
+"""How far out waves break along the breakwater."""
 
 # Light out of coastal water as reflectance in blue, green, red, nir, swir16, after the dark and
 # the turbid water of real port scenes.
@@ -121,13 +125,15 @@ def make_surface(
 
 def _sample(field: Array, step_m: float, x: Array, y: Array) -> Array:
     """Bilinear samples of a periodic lattice on the grid of x (columns) and y (rows)."""
-    size = field.shape[0]
     cols, rows = np.ravel(x) / step_m, np.ravel(y) / step_m
     c0, r0 = np.floor(cols).astype(int), np.floor(rows).astype(int)
     cf, rf = (cols - c0).astype(np.float32), (rows - r0).astype(np.float32)[:, None]
-    c0, r0 = c0 % size, r0 % size
-    upper = field[r0] * (1 - rf) + field[(r0 + 1) % size] * rf
-    return upper[:, c0] * (1 - cf) + upper[:, (c0 + 1) % size] * cf
+    # Samples lie closer than the lattice: take its few nodes first, then interpolate.
+    c0, r0 = c0 - (west := c0.min()), r0 - (south := r0.min())
+    nodes = field.take(np.arange(south, south + r0.max() + 2), axis=0, mode="wrap")
+    nodes = nodes.take(np.arange(west, west + c0.max() + 2), axis=1, mode="wrap")
+    across = nodes[:, c0] * (1 - cf) + nodes[:, c0 + 1] * cf
+    return across[r0] * (1 - rf) + across[r0 + 1] * rf
 
 
 def _lee(afloat: list[Afloat], weather: Weather, x: Array, y: Array) -> Array:
@@ -171,16 +177,19 @@ def _breakers(port: Port, weather: Weather, x: Array, y: Array, patch: Array) ->
     near = np.zeros(shape, dtype=np.float32)
     ragged = np.clip(0.4 + 0.55 * patch, 0.0, 1.0)
     wind = np.radians(weather.wind_from_deg)
-    for start, stop in zip(port.breakwater[:-1], port.breakwater[1:], strict=True):
+    block = shapely.box(np.min(x), np.min(y), np.max(x), np.max(y))
+    for start, stop in itertools.pairwise(port.breakwater):
+        if block.distance(shapely.LineString([start, stop])) > BREAKER_M:
+            continue
         way = (stop - start) / np.hypot(*(stop - start))
         normal = np.array([way[1], -way[0]])
         if normal @ [np.sin(wind), np.cos(wind)] < 0:
             normal = -normal
         along = (x - start[0]) * way[0] + (y - start[1]) * way[1]
         out = (x - start[0]) * normal[0] + (y - start[1]) * normal[1]
-        inside = (along > 0) & (along < np.hypot(*(stop - start))) & (out > 5.0) & (out < 30.0)
+        inside = (along > 0) & (along < np.hypot(*(stop - start))) & (out > 5.0) & (out < BREAKER_M)
         near = np.maximum(near, np.where(inside, np.exp(-(out - 6.5) / 6.0), 0.0))
-    if port.island:
+    if port.island and block.distance(shapely.Point(port.island[:2])) < port.island[2] + 6:
         away = np.hypot((x - port.island[0]), (y - port.island[1]))
         near = np.maximum(near, np.where(away < port.island[2] + 6, 0.5, 0.0))
-    return ndimage.uniform_filter(near * ragged, 2) if near.any() else near
+    return near * ragged
