@@ -12,7 +12,7 @@ from eo.access.products import Product
 
 __all__ = ["Slot", "slots_of"]
 
-_EIGHT_BANDS = re.compile(r"(?i)(?:^|[_.-])8b(?:[_.-]|$)")
+_EIGHT_BANDS = re.compile(r"(?i)(?<![a-z0-9])8b(?![a-z0-9])")
 
 
 @dataclass(frozen=True, kw_only=True)

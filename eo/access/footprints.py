@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from typing import Any
 
@@ -36,7 +37,8 @@ def footprint_of(item: dict[str, Any]) -> tuple[dict[str, Any] | None, tuple[str
         if split is not None:
             shape = split
             notes.append("footprint split at the 180th meridian")
-    return dict(shapely.geometry.mapping(shape)), tuple(notes)
+    # As JSON has it, in lists: a scene that has travelled equals one that has not.
+    return json.loads(shapely.to_geojson(shape)), tuple(notes)
 
 
 def shape_of(geometry: Any) -> BaseGeometry | None:

@@ -30,7 +30,9 @@ _LONG_AGO = dt.datetime.min.replace(tzinfo=dt.UTC)
 def age(scene: Scene) -> tuple[Any, ...]:
     """Return a key that sorts scenes from the oldest processing to the newest."""
     updated = moment(scene.updated)
-    return (scene.processed or updated or _LONG_AGO, updated or _LONG_AGO, scene.scene_id)
+    files = tuple(band.href for band in scene.bands)
+    processed = scene.processed or updated or _LONG_AGO
+    return (processed, updated or _LONG_AGO, scene.scene_id, files)
 
 
 def with_acquisitions(scenes: Iterable[Scene]) -> list[Scene]:
