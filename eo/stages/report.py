@@ -12,6 +12,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,16 @@ LISTED = 200
 _FILL_WORDS = {
     "measured": "measured",
     "no-sun-geometry": "the time, and so the sun, is unknown",
+    "sun-too-low": "the sun stands too low",
+    "sun-along-hull": "the sun shines along the hull",
+    "view-too-oblique": "the view is too oblique",
+    "too-small": "too few pixels on her",
+    "outside": "no data beside her",
+    "saturated": "too bright for the sensor",
+    "cloud": "cloud or its shadow beside her",
+    "occupied": "another hull beside her",
+    "shade-on-quay": "her shadow falls on a quay",
+    "not-identifiable": "the pixels say too little",
 }
 
 
@@ -95,6 +106,11 @@ def write_report(result: ReportInput, path: str | Path) -> None:
 
 
 def _render(result: ReportInput) -> str:
+    return _template().render(_context(result))
+
+
+@cache
+def _template() -> jinja2.Template:
     # The template is ours; what goes into it is not, and autoescape holds for all of it.
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
@@ -104,7 +120,7 @@ def _render(result: ReportInput) -> str:
         lstrip_blocks=True,
     )
     environment.filters.update(barrels=_barrels, day=_day, percent=_percent, count=_count)
-    return environment.get_template("report.html.j2").render(_context(result))
+    return environment.get_template("report.html.j2")
 
 
 def _context(result: ReportInput) -> dict[str, Any]:
