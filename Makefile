@@ -44,12 +44,8 @@ $(VENV)/.installed-pip: pyproject.toml requirements.lock
 	@touch $@
 
 run: $(INSTALLED)  ## simulate a season at Vostochny once, then run it from search to report
-	@if [ ! -f $(SIM)/.rendered ]; then \
-	  $(BIN)/eo simulate $(SIM); touch $(SIM)/.rendered; \
-	fi
+	$(BIN)/eo simulate $(SIM)
 	$(BIN)/eo run $(SIM)/campaign.yaml
-	@$(BIN)/python -c 'from eo.core.config import load_campaign as c; \
-	  print("report:", c("$(SIM)/campaign.yaml").output + "/report.html")'
 
 test: lint types pytest  ## lint, types, tests
 

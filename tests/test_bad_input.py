@@ -334,6 +334,27 @@ def test_the_ship_is_seen_wherever_the_pixels_are_good(mixed: Mixed) -> None:
     assert seen.isna().all()
 
 
+# ------------------------------------------------------------------ nothing to see, yet no fault
+FLEET = "vessel_id,name,length_m,beam_m,depth_m,design_draught_m,ballast_draught_m,dwt_t\n"
+
+
+def _no_ship(numbers: Any) -> Any:
+    return np.full_like(numbers, np.median(numbers))
+
+
+def test_an_empty_port_with_a_fleet_leaves_empty_tables(tmp_path: Path) -> None:
+    port = TinyPort(tmp_path)
+    port.scene("calm", pixels=_no_ship)
+    (tmp_path / "fleet.csv").write_text(FLEET + "v1,One,120,20,10,8,5,7000\n")
+    done = eo_run(port.campaign(fleet="fleet.csv"))
+    assert done.code == FINISHED, done.said
+    assert len(pd.read_parquet(tmp_path / "run" / "detections.parquet")) == 0
+    assert len(pd.read_parquet(tmp_path / "run" / "calls.parquet")) == 0
+    looks = pd.read_parquet(tmp_path / "run" / "looks.parquet")
+    assert looks["vessels"].tolist() == [0]
+    assert looks["status"].tolist() == ["clear"]
+
+
 # ----------------------------------------------------------------- the folder is another's: 2
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> TinyPort:

@@ -79,7 +79,7 @@ def identify(visits: Sequence[Visit], fleet: Sequence[Vessel]) -> list[tuple[Can
     updated all at once, so that the order of visits never shows.
     """
     vessels = sorted(fleet, key=lambda v: v.vessel_id)
-    if not vessels:
+    if not vessels or not visits:
         return [(Candidate(vessel_id=None, probability=1.0),) for _ in visits]
     likelihood = np.array([_likelihoods(visit, vessels) for visit in visits])
     belief = _exclusive(likelihood.reshape(len(visits), -1), _conflicts(visits))
