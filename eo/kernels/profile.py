@@ -11,11 +11,12 @@ resampled. For pixel i at distance u across the hull and band c:
     q^2 = (1/12 + sigma^2) p^2                   pixel's aperture and optics                (5)
 
 with P the normal distribution function, p the pixel [m] and sigma the optics' Gaussian [px].
-Deck and water levels are free per band, as are weak gradients, a pipe rack, a margin of the
-deck's edge and a lee patch of the water, each under a Gaussian prior. The shade's level is
-pinned at a ratio to the water's, by a prior. Hull edges a and b, the axis's skew and the blur
-are refined within priors. For every width w asked all of these are marginalised (exactly where
-linear, else by Laplace's method), which leaves ln L(w).
+Deck and water levels are free per band, as are weak gradients, a pipe rack, the fittings of the
+deck's middle, a margin of its edge and a lee patch of the water, each under a Gaussian prior.
+The shade's level is pinned at a ratio to the water's, by a prior. Hull edges a and b, the
+axis's skew, each band's shift and the blur are refined within priors. For every width w asked
+all of these are marginalised (exactly where linear, else by Laplace's method), which leaves
+ln L(w).
 
 Noise is estimated from the residuals (:mod:`eo.kernels.profile_noise`); what it shares along
 the hull and between bands is measured by the scores of blocks of the hull (a sandwich) and
@@ -32,6 +33,8 @@ from typing import Any
 
 from eo.core.xp import Array, namespace
 from eo.kernels.profile_model import (
+    SHADE,
+    WATER,
     Levels,
     ProfileBatch,
     ProfileState,
@@ -155,7 +158,13 @@ def _with_nodes(
     extra = middle + reach * xp.linspace(-1.0, 1.0, count)
     extra = xp.clip(extra, 0.0, nodes[:, -1:])
     more = xp.sort(xp.concatenate([nodes, extra], axis=1), axis=1)
-    return more, replace(state, shared=_interpolated(nodes, state.shared, more, xp))
+    steps = state.steps.reshape(*nodes.shape, -1)
+    steps = _interpolated(nodes, steps, more, xp)
+    return more, replace(
+        state,
+        shared=_interpolated(nodes, state.shared, more, xp),
+        steps=steps.reshape(*more.shape, *state.steps.shape[2:]),
+    )
 
 
 def _interpolated(nodes: Array, values: Array, at: Array, xp: Any) -> Array:
@@ -178,7 +187,7 @@ def _report(
     inflation: Array,
     xp: Any,
 ) -> ProfileFit:
-    water, shade = best.levels[..., 4], best.levels[..., 8]
+    water, shade = best.levels[..., WATER], best.levels[..., SHADE]
     safe = xp.where(xp.abs(water) > 1e-6, water, 1e-6)
     left, right = best.shared[:, 0], best.shared[:, 1]
     blur = xp.exp(best.shared[:, 2]) / batch.pixel_m

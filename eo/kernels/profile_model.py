@@ -15,6 +15,8 @@ from eo.core.xp import Array
 
 __all__ = [
     "OUTER_EDGE",
+    "SHADE",
+    "WATER",
     "Evaluation",
     "Levels",
     "ProfileBatch",
@@ -26,16 +28,22 @@ __all__ = [
     "start_state",
 ]
 
-_CLASS = (0, 0, 0, 0, 1, 1, 1, 1, 2)
-"""Class (deck, water, shade) of the nine columns: deck 1, along, pipe rack, margin; water 1,
-across, along, lee; shade 1."""
+_CLASS = (0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 2)
+"""Class (deck, water, shade) of the columns: deck 1, along, pipe rack, middle, tilt, margin; water
+1, across, along, lee; shade 1."""
+_MARGIN, WATER, _LEE, SHADE = 5, 6, 9, 10
+"""Columns that others must know."""
 _SHARED = 6
-"""Shared parameters: edges a and b, ln q, shade ratio, margin, skew."""
+"""Shared parameters: edges a and b, ln q, shade ratio, margin, skew; then one shift per band."""
 _COLUMNS = len(_CLASS)
-OUTER_EDGE = 11
-"""Index of the shade's outer edge among the 18 pieces: the nine columns; densities at the edges
-a, b, b + w; the same times `along`; and z p(z) at the three edges."""
+_EDGES = slice(_COLUMNS, _COLUMNS + 3)
+OUTER_EDGE = _COLUMNS + 2
+"""Index of the shade's outer edge among the pieces: the columns; densities at the edges a, b,
+b + w; the same times `along`; and z p(z) at the three edges."""
+_PIECES = _COLUMNS + 9
 _PIPE_RACK_M = 2.0
+_MIDDLE_SHARE = 0.45
+"""Fittings stand on the middle half of a deck: sd of their hump, of the half beam."""
 _MARGIN_M = 2.0
 _LEE_M = 30.0
 _FREE = 1e-8
@@ -77,6 +85,8 @@ class ProfileBatch:
     """(vessel,) sd of that ratio, band by band."""
     shade_ratio_common_sd: Array
     """(vessel,) sd of an offset of the ratio that all bands share."""
+    band_shift_sd_m: Array
+    """(vessel,) sd of a band's own place across the hull [m]: bands are taken one after another."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -84,7 +94,11 @@ class ProfileState:
     """Where the fit stands."""
 
     shared: Array
-    """(vessel, width, 6) a [m], b [m], ln q, offset of the shade ratio, margin, skew [m]."""
+    """(vessel, width, 6 + band) a [m], b [m], ln q, offset of the shade ratio, margin, skew [m],
+    and each band's shift [m]."""
+    steps: Array
+    """(vessel, width, band, 3) steps of the levels at the edges a, b, b + w, from the last
+    evaluation: what a band's shift moves."""
     weight: Array
     """(vessel, pixel) weight of a pixel in units of 1 / noise^2."""
     noise: Array
@@ -98,17 +112,17 @@ class Levels:
     """Priors of what is linear, and of what is shared."""
 
     mean: Array
-    """(vessel, band, 9) means of the columns' levels."""
+    """(vessel, band, column) means of the columns' levels."""
     precision: Array
-    """(vessel, band, 9) one over their variances."""
+    """(vessel, band, column) one over their variances."""
     water: Array
     """(vessel, band) rough level of lit water."""
     contrast: Array
     """(vessel, band) rough deck less water."""
     shared_mean: Array
-    """(vessel, 6)."""
+    """(vessel, 6 + band)."""
     shared_precision: Array
-    """(vessel, 6, 6)."""
+    """(vessel, 6 + band, 6 + band)."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -120,17 +134,20 @@ class Evaluation:
     log_likelihood: Array
     """(vessel, width) at the state before the step."""
     levels: Array
-    """(vessel, width, band, 9) levels of the columns."""
+    """(vessel, width, band, column) levels of the columns."""
     slopes: Array
-    """(vessel, width, band, 18, 6) derivative of the model by the shared parameters, as
+    """(vessel, width, band, piece, 6 + band) derivative of the model by the shared parameters, as
     combinations of the pieces."""
+    full: Array
+    """(vessel, width, band, piece) the model itself, as a combination of the pieces."""
     width_slope: Array
     """(vessel, width, band) derivative by the strip's width, per unit of the outer edge's piece.
     """
     inverse: Array
-    """(vessel, width, band, 9, 9) inverse normal matrices of the levels."""
+    """(vessel, width, band, column, column) inverse normal matrices of the levels."""
     shared_normal: Array
-    """(vessel, width, 6, 6) normal matrix of the shared parameters, levels eliminated."""
+    """(vessel, width, 6 + band, 6 + band) normal matrix of the shared parameters, levels
+    eliminated."""
 
 
 def _blur_m(batch: ProfileBatch, sigma_px: Array, xp: Any) -> Array:
@@ -150,7 +167,8 @@ def start_state(batch: ProfileBatch, widths_m: Array, xp: Any) -> ProfileState:
     """Return the state before any fit: edges as given, even weights, noise from the water."""
     vessels, count = widths_m.shape
     half = 0.5 * batch.beam_m
-    shared = xp.zeros((vessels, count, _SHARED))
+    bands = batch.values.shape[1]
+    shared = xp.zeros((vessels, count, _SHARED + bands))
     shared[..., 0] = -half[:, None]
     shared[..., 1] = half[:, None]
     shared[..., 2] = xp.log(_blur_m(batch, batch.psf_sigma_px, xp))[:, None]
@@ -158,6 +176,7 @@ def start_state(batch: ProfileBatch, widths_m: Array, xp: Any) -> ProfileState:
     noise = xp.maximum(1.4826 * spread, xp.maximum(0.01 * xp.abs(water), 1e-4))
     return ProfileState(
         shared=shared,
+        steps=xp.zeros((vessels, count, bands, 3)),
         weight=batch.valid * 1.0,
         noise=noise,
         edges_m=xp.stack([-half, half], axis=-1),
@@ -189,19 +208,19 @@ def level_priors(batch: ProfileBatch, state: ProfileState, xp: Any) -> Levels:
     scale = xp.maximum(xp.abs(deck - water), 3.0 * state.noise)
     bright = xp.maximum(xp.abs(water), state.noise)
     free = xp.zeros_like(water)
-    mean = xp.stack(
-        [deck, free, free, free, water, free, free, free, batch.shade_ratio * water], axis=-1
-    )
+    mean = xp.stack([deck, *[free] * 5, water, *[free] * 3, batch.shade_ratio * water], axis=-1)
     sd_inverse = xp.stack(
         [
             _FREE / scale,
             1.0 / (0.3 * scale),
             1.0 / (0.5 * scale),
+            1.0 / (0.5 * scale),
+            1.0 / (0.2 * scale),
             1.0 / (0.06 * scale),
             _FREE / bright,
+            1.0 / (0.25 * bright),
             1.0 / (0.15 * bright),
-            1.0 / (0.15 * bright),
-            1.0 / (0.12 * bright),
+            1.0 / (0.30 * bright),
             1.0 / (batch.shade_ratio_sd[:, None] * bright),
         ],
         axis=-1,
@@ -218,13 +237,13 @@ def level_priors(batch: ProfileBatch, state: ProfileState, xp: Any) -> Levels:
 
 
 def _shared_priors(batch: ProfileBatch, xp: Any) -> tuple[Array, Array]:
-    vessels = batch.beam_m.shape[0]
-    mean = xp.zeros((vessels, _SHARED))
+    vessels, bands = batch.values.shape[:2]
+    mean = xp.zeros((vessels, _SHARED + bands))
     mean[:, 0] = -0.5 * batch.beam_m
     mean[:, 1] = 0.5 * batch.beam_m
     mean[:, 2] = xp.log(_blur_m(batch, batch.psf_sigma_px, xp))
     centre, beam = batch.centre_sd_m**-2.0, batch.beam_sd_m**-2.0
-    precision = xp.zeros((vessels, _SHARED, _SHARED))
+    precision = xp.zeros((vessels, _SHARED + bands, _SHARED + bands))
     precision[:, 0, 0] = precision[:, 1, 1] = 0.25 * centre + beam
     precision[:, 0, 1] = precision[:, 1, 0] = 0.25 * centre - beam
     # d ln q = sigma d sigma / (1/12 + sigma^2), from eq. (5).
@@ -233,18 +252,24 @@ def _shared_priors(batch: ProfileBatch, xp: Any) -> tuple[Array, Array]:
     precision[:, 3, 3] = batch.shade_ratio_common_sd**-2.0
     precision[:, 4, 4] = 0.08**-2.0
     precision[:, 5, 5] = batch.skew_sd_m**-2.0
+    for band in range(bands):
+        precision[:, _SHARED + band, _SHARED + band] = batch.band_shift_sd_m**-2.0
     return mean, precision
 
 
 def column_shapes(batch: ProfileBatch, state: ProfileState, xp: Any) -> Array:
-    """Return the smooth factors (vessel, 9, pixel) that the shares are multiplied with."""
+    """Return the smooth factors (vessel, column, pixel) that the shares are multiplied with."""
     u, t = batch.across_m, batch.along
     left, right = state.edges_m[:, :1], state.edges_m[:, 1:]
     one = xp.ones_like(u)
-    pipe = xp.exp(-0.5 * ((u - 0.5 * (left + right)) / _PIPE_RACK_M) ** 2)
+    middle = 0.5 * (left + right)
+    half = xp.maximum(0.5 * (right - left), 1.0)
+    pipe = xp.exp(-0.5 * ((u - middle) / _PIPE_RACK_M) ** 2)
+    broad = xp.exp(-0.5 * ((u - middle) / (_MIDDLE_SHARE * half)) ** 2)
+    tilt = xp.clip((u - middle) / half, -1.5, 1.5)
     margin = xp.exp(-0.5 * (xp.minimum(u - right, 0.0) / _MARGIN_M) ** 2)
     lee = xp.where(u > right, xp.exp(-0.5 * ((u - right) / _LEE_M) ** 2), 0.0)
-    return xp.stack([one, t, pipe, margin, one, u / 50.0, t, lee, one], axis=1)
+    return xp.stack([one, t, pipe, broad, tilt, margin, one, u / 50.0, t, lee, one], axis=1)
 
 
 def _normal_cdf_pdf(z: Array, xp: Any) -> tuple[Array, Array]:
@@ -265,7 +290,7 @@ def _normal_cdf_pdf(z: Array, xp: Any) -> tuple[Array, Array]:
 def model_pieces(
     batch: ProfileBatch, shapes: Array, shared: Array, widths_m: Array, xp: Any
 ) -> Array:
-    """Return the 18 pieces (vessel, width, 18, pixel) that model and derivatives are made of."""
+    """Return the pieces (vessel, width, piece, pixel) that model and derivatives are made of."""
     t = batch.along[:, None, :]
     u = batch.across_m[:, None, :] - shared[..., 5:6] * t
     a, b = shared[..., 0:1], shared[..., 1:2]
@@ -294,7 +319,7 @@ def evaluate(
 ) -> Evaluation:
     """Solve the levels at a state, judge it, and (if `move`) take one step of the rest.
 
-    Pixels enter through inner products of the 18 pieces only; bands and parameters are then a
+    Pixels enter through inner products of the pieces only; bands and parameters are then a
     matter of small matrices.
     """
     shared = state.shared
@@ -307,16 +332,21 @@ def evaluate(
     scale = precise[:, None, :, None]
     # What the shared offsets of shade ratio and margin add to the levels' prior means.
     offset = xp.zeros((*shared.shape[:2], precise.shape[1], _COLUMNS))
-    offset[..., 8] = levels.water[:, None] * shared[..., 3:4]
-    offset[..., 3] = levels.contrast[:, None] * shared[..., 4:5]
+    offset[..., SHADE] = levels.water[:, None] * shared[..., 3:4]
+    offset[..., _MARGIN] = levels.contrast[:, None] * shared[..., 4:5]
     mean = levels.mean[:, None] + offset
     small = gram[..., None, :_COLUMNS, :_COLUMNS] * scale[..., None]
     normal = small + levels.precision[:, None, :, :, None] * xp.eye(_COLUMNS)
     inverse = xp.linalg.inv(normal)
-    right = project[..., :_COLUMNS] * scale + levels.precision[:, None] * mean
+    shift = shared[..., _SHARED:, None] * state.steps
+    moved = shift @ gram[..., _EDGES, :]
+    right = (project - moved)[..., :_COLUMNS] * scale + levels.precision[:, None] * mean
     beta = (inverse @ right[..., None])[..., 0]
-    slopes, width_slope = _slopes(levels, beta, xp)
-    residual = project - beta @ gram[..., :_COLUMNS, :]
+    slopes, steps = _slopes(levels, beta, xp)
+    full = xp.concatenate(
+        [beta, shift, xp.zeros_like(beta[..., : _PIECES - _COLUMNS - 3])], axis=-1
+    )
+    residual = project - full @ gram
     away = shared - levels.shared_mean[:, None]
     pull = (levels.shared_precision[:, None] @ away[..., None])[..., 0]
     turned = xp.swapaxes(slopes, -1, -2)
@@ -325,20 +355,21 @@ def evaluate(
     cross = along[..., :_COLUMNS, :]
     square = turned @ along - xp.swapaxes(cross, -1, -2) @ (inverse @ cross)
     square = xp.sum(square, axis=2) + levels.shared_precision[:, None]
-    fitted = xp.sum(beta * (project[..., :_COLUMNS] + residual[..., :_COLUMNS]), axis=-1)
+    fitted = xp.sum(full * (project + residual), axis=-1)
     misfit = xp.sum((power[:, None] - fitted) * scale[..., 0], axis=-1)
     misfit = misfit + xp.sum((beta - mean) ** 2 * levels.precision[:, None], axis=(2, 3))
     misfit = misfit + xp.sum(away * pull, axis=-1)
     volume = xp.linalg.slogdet(square)[1] + xp.sum(xp.linalg.slogdet(normal)[1], axis=-1)
     if move:
         step = xp.linalg.solve(square, gradient[..., None])[..., 0]
-        state = replace(state, shared=shared + _limited(step, shared, xp))
+        state = replace(state, shared=shared + _limited(step, shared, xp), steps=steps)
     return Evaluation(
         state=state,
         log_likelihood=-0.5 * (misfit + volume),
         levels=beta,
         slopes=slopes,
-        width_slope=width_slope,
+        full=full,
+        width_slope=steps[..., 2],
         inverse=inverse,
         shared_normal=square,
     )
@@ -348,27 +379,34 @@ def _limited(step: Array, shared: Array, xp: Any) -> Array:
     """Cut a step: an edge moves by one blur width at most, so that it cannot jump a strip."""
     blur = xp.exp(shared[..., 2])
     third, half = 0.0 * blur + 0.3, 0.0 * blur + 0.5
-    limit = xp.stack([blur, blur, third, half, half, blur], axis=-1)
+    bands = shared.shape[-1] - _SHARED
+    limit = xp.stack([blur, blur, third, half, half, blur, *[0.3 * blur] * bands], axis=-1)
     return xp.clip(step, -limit, limit)
 
 
 def _slopes(levels: Levels, beta: Array, xp: Any) -> tuple[Array, Array]:
-    """Return the derivatives of eq. (1), with levels taken as they stand at the edges.
+    """Return the derivatives of eq. (1), and the levels' steps at the three edges.
 
-    What deck and water do along the hull is left out: a Gauss-Newton step needs no more.
+    Levels are taken as they stand at the edges, without what deck and water do along the hull:
+    a Gauss-Newton step needs no more.
     """
-    sunlit_deck, sunlit_water = beta[..., 0], beta[..., 4]
-    deck = beta[..., 0] + beta[..., 3]
-    water = beta[..., 4] + beta[..., 7]
-    shade = beta[..., 8]
+    bands = beta.shape[-2]
+    tilt = beta[..., _MARGIN - 1]
+    sunlit_deck, sunlit_water = beta[..., 0] - tilt, beta[..., WATER]
+    deck = beta[..., 0] + tilt + beta[..., _MARGIN]
+    water = beta[..., WATER] + beta[..., _LEE]
+    shade = beta[..., SHADE]
     left, right, outer = sunlit_water - sunlit_deck, deck - shade, shade - water
-    slopes = xp.zeros((*beta.shape[:-1], 18, _SHARED))
-    slopes[..., 9, 0] = left
-    slopes[..., 10, 1] = right
+    slopes = xp.zeros((*beta.shape[:-1], _PIECES, _SHARED + bands))
+    slopes[..., _COLUMNS, 0] = left
+    slopes[..., _COLUMNS + 1, 1] = right
     slopes[..., OUTER_EDGE, 1] = outer
     for index, level in ((0, left), (1, right), (2, outer)):
-        slopes[..., 12 + index, 5] = level
-        slopes[..., 15 + index, 2] = level
-    slopes[..., 8, 3] = levels.water[:, None]
-    slopes[..., 3, 4] = levels.contrast[:, None]
-    return slopes, outer
+        slopes[..., _COLUMNS + 3 + index, 5] = level
+        slopes[..., _COLUMNS + 6 + index, 2] = level
+    slopes[..., SHADE, 3] = levels.water[:, None]
+    slopes[..., _MARGIN, 4] = levels.contrast[:, None]
+    steps = xp.stack([left, right, outer], axis=-1)
+    for band in range(bands):
+        slopes[..., band, _EDGES, _SHARED + band] = steps[..., band, :]
+    return slopes, steps

@@ -13,6 +13,7 @@ from typing import Any
 from eo.core.xp import Array
 from eo.kernels.profile_model import (
     OUTER_EDGE,
+    WATER,
     Evaluation,
     ProfileBatch,
     ProfileState,
@@ -38,21 +39,21 @@ class BestFit:
     width_m: Array
     """(vessel,)."""
     shared: Array
-    """(vessel, 6)."""
+    """(vessel, 6 + band)."""
     pieces: Array
-    """(vessel, 18, pixel)."""
+    """(vessel, piece, pixel)."""
     residual: Array
     """(vessel, band, pixel)."""
     levels: Array
-    """(vessel, band, 9), shared offsets included."""
+    """(vessel, band, column), shared offsets included."""
     slopes: Array
-    """(vessel, band, 18, 6)."""
+    """(vessel, band, piece, 6 + band)."""
     width_slope: Array
     """(vessel, band)."""
     inverse: Array
-    """(vessel, band, 9, 9)."""
+    """(vessel, band, column, column)."""
     shared_normal: Array
-    """(vessel, 6, 6)."""
+    """(vessel, 6 + band, 6 + band)."""
 
 
 def pick_best(
@@ -70,7 +71,7 @@ def pick_best(
         width_m=width,
         shared=shared,
         pieces=pieces,
-        residual=batch.values - levels @ pieces[:, : levels.shape[-1]],
+        residual=batch.values - evaluation.full[rows, index] @ pieces,
         levels=levels,
         slopes=evaluation.slopes[rows, index],
         width_slope=evaluation.width_slope[rows, index],
@@ -96,7 +97,7 @@ def reweigh(batch: ProfileBatch, state: ProfileState, best: BestFit, xp: Any) ->
     deck_share = best.pieces[:, 0]
     water_sd, water_known = _spread(best.residual, valid & (deck_share < 0.1), xp)
     deck_sd, deck_known = _spread(best.residual, valid & (deck_share > 0.8), xp)
-    floor = xp.maximum(0.01 * xp.abs(best.levels[..., 4]), 1e-4)
+    floor = xp.maximum(0.01 * xp.abs(best.levels[..., WATER]), 1e-4)
     noise = xp.maximum(xp.where(water_known[:, None], water_sd, state.noise), floor)
     ratio = xp.clip(xp.mean((deck_sd / noise) ** 2, axis=1), 1.0, 2500.0)
     ratio = xp.where(deck_known, ratio, 25.0)

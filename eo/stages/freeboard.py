@@ -35,6 +35,9 @@ _MIN_BEAM_PX = 1.4
 _MIN_ROWS = 4.0
 """Fewer rows of pixels along the mid-body cannot tell a strip from a wave."""
 _MIN_ROW_SHARE = 0.25
+_BAND_SHIFT_SD_PX = 0.15
+"""How well the bands of one scene lie on each other (Sentinel-2: better than 0.3 px at 95 %;
+PlanetScope is about as good over still ground)."""
 _ROUGHNESS_SD_M = 0.12
 """Heel (half a degree over half a beam of 14 m), sheer and bulwark: no fit of a straight edge
 knows better."""
@@ -156,7 +159,7 @@ def _usable_rows(
     lost = _leading_reason(pixels, zone, expected * count)
     if good.sum() < max(_MIN_ROWS, _MIN_ROW_SHARE * count):
         return pixels, int(good.sum()), lost or "outside"
-    keep = good[row] & (pixels.code == 0)
+    keep = good[row] & (pixels.code == 0) & ~_against_quay(pixels, row, edge, size, count)
     if (keep & beside).sum() < 6 or (keep & aboard).sum() < 6:
         return pixels, int(good.sum()), lost or "too-small"
     return (
@@ -172,6 +175,18 @@ def _usable_rows(
         int(good.sum()),
         None,
     )
+
+
+def _against_quay(pixels: HullPixels, row: Any, edge_m: float, size_m: float, count: int) -> Any:
+    """Pixels at the sunlit edge in rows where no water is seen there.
+
+    A quay a metre from the hull runs into the deck; what is left of such rows is her deck
+    inboard of the blur, her shaded edge and the strip, and those are enough.
+    """
+    sunlit = (pixels.across_m < -edge_m - 0.3 * size_m) & (pixels.across_m > -edge_m - 3.0 * size_m)
+    free = np.bincount(row[sunlit & (pixels.code == 0)], minlength=count)
+    blocked = free < 0.6 * 2.7
+    return blocked[row] & (pixels.across_m < -edge_m + 1.3 * size_m)
 
 
 def _leading_reason(pixels: HullPixels, zone: Any, expected: float) -> str | None:
@@ -219,6 +234,7 @@ def _batch(
         shade_ratio=np.asarray(ratio, dtype=float)[None],
         shade_ratio_sd=one(own_sd + 0.3 * paint),
         shade_ratio_common_sd=one(common_sd),
+        band_shift_sd_m=one(_BAND_SHIFT_SD_PX * pixels.pixel_m),
     )
 
 

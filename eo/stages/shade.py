@@ -116,6 +116,7 @@ def gather_pixels(
     strike(_near_neighbours(map_x, map_y, neighbours, 1.5 * pixel_m), "occupied")
     beyond = np.abs(across) > 0.5 * hull.beam_m + 0.5 * pixel_m
     strike(beyond & (seen_water == 0), "shade-on-quay")
+    strike(_too_bright(values, code, across, hull, pixel_m), "occupied")
     strike(_under_structure(along, across, hull, geometry, pixel_m), "structure")
     return HullPixels(
         values=values,
@@ -144,6 +145,32 @@ def _near_neighbours(x_m: Any, y_m: Any, neighbours: tuple[Hull, ...], margin_m:
         if len(hull.outline) >= 4:
             near |= shapely.contains_xy(shapely.Polygon(hull.outline).buffer(margin_m), x_m, y_m)
     return near
+
+
+def _too_bright(values: Any, code: Any, across_m: Any, hull: Hull, pixel_m: float) -> Any:
+    """Where something lies beside the hull that is much brighter than the water there.
+
+    Quays, barges and tugs that no mask knows. The darker side's median is the water, since
+    whatever lies in water is brighter; glint and lee change it by less than a third.
+    """
+    beyond = np.abs(across_m) - 0.5 * hull.beam_m > 1.5 * pixel_m + hull.beam_sd_m
+    seen = beyond & (code == 0)
+    sides = [seen & (across_m < 0), seen & (across_m > 0)]
+    levels = [np.median(values[:, side], axis=1) for side in sides if side.sum() >= 6]
+    if not levels:
+        return np.zeros(across_m.shape, dtype=bool)
+    water = np.min(levels, axis=0)
+    spread = 1.4826 * np.min(
+        [
+            np.median(np.abs(values[:, side] - np.median(values[:, side], axis=1)[:, None]), axis=1)
+            for side in sides
+            if side.sum() >= 6
+        ],
+        axis=0,
+    )
+    limit = water + np.maximum(0.6 * np.abs(water), 6.0 * spread)
+    brighter = np.nan_to_num(values, nan=-np.inf) > limit[:, None]
+    return beyond & (brighter.sum(axis=0) >= min(2, len(values)))
 
 
 def _under_structure(
