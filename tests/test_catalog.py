@@ -15,10 +15,10 @@ from stac_examples import AOI, changed, sentinel, square
 from stac_server import Fault, StacServer, serving
 
 from eo.access import catalog as catalog_module
-from eo.access import http, signing
+from eo.access import signing, web
 from eo.access.catalog import open_catalog
 from eo.access.hrefs import absolute
-from eo.access.http import Patience
+from eo.access.web import Patience
 from eo.access.items import BROKEN, scene_from_item
 from eo.core.errors import AssetError, CatalogError
 
@@ -96,7 +96,7 @@ def test_retry_after_is_honoured_within_bounds(
     server: StacServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     waits: list[float] = []
-    monkeypatch.setattr(http.time, "sleep", waits.append)
+    monkeypatch.setattr(web.time, "sleep", waits.append)
     server.faults = [
         Fault(status=429, headers={"Retry-After": "7"}, path="/search"),
         Fault(status=503, path="/search"),
@@ -228,7 +228,7 @@ def test_what_is_no_catalog_says_so(
 def test_documents_above_the_limit_are_refused(
     tmp_path: Path, server: StacServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(http, "DOCUMENT_LIMIT", 2**20)
+    monkeypatch.setattr(web, "DOCUMENT_LIMIT", 2**20)
     monkeypatch.setattr(catalog_module, "_LOCAL_LIMIT", 2**20)
     body = b'{"x": "' + b"x" * 2**20 + b'"}'
     server.files["/stac"] = body

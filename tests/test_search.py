@@ -19,7 +19,7 @@ from stac_examples import AOI, changed, planet, sentinel, square, tif
 from stac_server import Fault, serving
 
 from eo.access.catalog import open_catalog
-from eo.access.http import Patience
+from eo.access.web import Patience
 from eo.core.config import Campaign
 from eo.core.records import Scene
 from eo.stages.search import find_scenes

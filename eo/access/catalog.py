@@ -27,11 +27,11 @@ from eo.access.filecatalog import (
     is_static,
 )
 from eo.access.hrefs import is_remote, local_path, with_absolute_hrefs
-from eo.access.http import Patience, bare, get_json, new_session, parse_json
+from eo.access.web import Patience, bare, get_json, new_session, parse_json
 from eo.core.errors import CatalogError
 from eo.core.seams import Catalog
 
-__all__ = ["open_catalog"]
+__all__ = ["ApiCatalog", "open_catalog"]
 
 log = logging.getLogger(__name__)
 

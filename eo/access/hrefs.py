@@ -51,10 +51,10 @@ def absolute(href: str, base: str) -> str | None:
     if href.startswith("/vsi"):
         return href
     # Not resolve(): a link in a folder of links leads beside the link, not beside its target.
-    return os.path.normpath(local_path(base).absolute().parent / unquote_local(href))
+    return os.path.normpath(local_path(base).absolute().parent / _unquoted(href))
 
 
-def unquote_local(href: str) -> str:
+def _unquoted(href: str) -> str:
     """Return a relative href as a path: percent signs are undone where they encode something."""
     return unquote(href) if re.search(r"%[0-9A-Fa-f]{2}", href) else href
 

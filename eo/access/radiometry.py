@@ -14,7 +14,14 @@ from typing import Any
 from eo.access.fields import number
 from eo.access.products import Product
 
-__all__ = ["Scaling", "check_floor", "declared_scaling", "reflectance_scaling", "toar_scale"]
+__all__ = [
+    "Declared",
+    "Scaling",
+    "check_floor",
+    "declared_scaling",
+    "reflectance_scaling",
+    "toar_scale",
+]
 
 SENTINEL_SCALE = 1e-4
 """1 / QUANTIFICATION_VALUE of Sentinel-2 products; Planet's reflectance products use the same."""

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import requests
 
 from eo.access.fields import as_dict, as_text, moment
-from eo.access.http import Patience, bare, new_session
+from eo.access.web import Patience, bare, new_session
 from eo.core.errors import AssetError
 
 __all__ = ["sign"]
