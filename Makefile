@@ -25,7 +25,7 @@ help:  ## list the targets
 install: $(INSTALLED)  ## install eo and what its tests need, from the lock, into .venv
 
 $(VENV)/.installed-uv: pyproject.toml uv.lock
-	uv sync --quiet --locked --inexact --extra test
+	uv sync --quiet --locked --inexact --compile-bytecode --extra test
 	@touch $@
 
 $(VENV)/.installed-pip: pyproject.toml requirements.lock
