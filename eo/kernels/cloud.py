@@ -39,21 +39,25 @@ __all__ = [
 NODATA, CLEAR, CLOUD, SHADOW = 0, 1, 2, 3
 """Classes of the mask."""
 
-SEED_WIDTH_M = 100.0
+SEED_WIDTH_M = 85.0
 """Narrowest cloud that is believed; the widest tankers have a beam of 70 m."""
 
 REACH_M = 300.0
 """How far a cloud's thin rim is followed from its bright core."""
 
+RIM_WIDTH_M = 60.0
+"""Narrowest part of a cloud's rim that is followed."""
+
 MARGIN_M = 15.0
 """Margin around cloud: light leaks over its edge."""
 
-SHARPEST = 0.42
+SHARPEST = 0.28
 """Edge gradient per 10 m pixel, as a share of the step across it, above which an object is built,
-not cloud: roofs have 0.42-0.6 in a Sentinel-2 image, clouds 0.2-0.39. A cloud's edge has a width
-in metres, so finer pixels must show it softer; coarser than `_FINE_M` they cannot tell."""
+not cloud: roofs and quays have 0.26-0.39 in Sentinel-2 images, clouds 0.18-0.25. A cloud's edge
+has a width in metres, so finer pixels must show it softer (clouds at 3 m have 0.09-0.14, quays
+0.18-0.25); pixels coarser than `_FINE_M` cannot tell."""
 
-SHARPEST_UNCONFIRMED = 0.3
+SHARPEST_UNCONFIRMED = 0.25
 """The same where no shadow bears the clouds out: bright ground throws none."""
 
 BLOCK_ROWS = 256
@@ -271,7 +275,7 @@ def believable(
     told = told & (firm | (smooth > cut))
     seed = _open(ndi, xp, told, SEED_WIDTH_M / 2 / gsd_m)
     if gsd_m <= _FINE_M:
-        seed = _drop_sharp(xp, ndi, seed, score, _limit(SHARPEST, gsd_m))
+        seed = _drop_sharp(xp, ndi, seed, score, valid, _limit(SHARPEST, gsd_m))
     labels, count = ndi.label(told)
     flat = labels.ravel()
     size = xp.bincount(flat, minlength=int(count) + 1)
@@ -307,7 +311,7 @@ def _objects(  # noqa: PLR0917 - the planes, and what they are judged by
     seed = score > max(0.12, 1.3 * cut)
     seed = _open(ndi, xp, seed, SEED_WIDTH_M / 2 / gsd_m)
     if gsd_m <= _FINE_M:
-        seed = _drop_sharp(xp, ndi, seed, score, _limit(sharpest, gsd_m))
+        seed = _drop_sharp(xp, ndi, seed, score, valid, _limit(sharpest, gsd_m))
     if not bool(seed.any()):
         return seed
     weak = (ndi.uniform_filter(score, 3) > cut) | seed
@@ -315,6 +319,8 @@ def _objects(  # noqa: PLR0917 - the planes, and what they are judged by
     touched = xp.bincount((labels * seed).ravel(), minlength=int(count) + 1) > 0
     touched[0] = False
     grown = touched[labels] & _within(xp, ndi, seed, REACH_M / gsd_m)
+    if gsd_m <= _FINE_M:  # piers and ships that touch a cloud are no rim of it
+        grown = _open(ndi, xp, grown, RIM_WIDTH_M / 2 / gsd_m) | seed
     return valid & ndi.binary_dilation(grown, structure=disc(xp, max(1, round(MARGIN_M / gsd_m))))
 
 
@@ -330,10 +336,12 @@ def _open(ndi: ModuleType, xp: Any, image: Array, radius_px: float) -> Array:
 
 def _limit(sharpest: float, gsd_m: float) -> float:
     """Sharpness allowed per pixel of this size; blur keeps it from falling with the size."""
-    return sharpest * float(min(max(gsd_m / 10, 0.3), 1.0) ** 0.5)
+    return sharpest * float(min(max(gsd_m / 10, 0.2), 1.0) ** 0.4)
 
 
-def _drop_sharp(xp: Any, ndi: ModuleType, seed: Array, score: Array, limit: float) -> Array:
+def _drop_sharp(  # noqa: PLR0917 - planes, and the limit they are held to
+    xp: Any, ndi: ModuleType, seed: Array, score: Array, valid: Array, limit: float
+) -> Array:
     """Drop seeds whose edges are as sharp as a building's."""
     near = ndi.binary_dilation(seed, structure=xp.ones((3, 3), dtype=bool))
     labels, count = ndi.label(near)
@@ -341,13 +349,15 @@ def _drop_sharp(xp: Any, ndi: ModuleType, seed: Array, score: Array, limit: floa
     if not count:
         return seed
     slope = ndi.maximum_filter(ndi.gaussian_gradient_magnitude(score, 0.7), 5)
-    step = ndi.maximum_filter(score, 9) - ndi.minimum_filter(score, 13)
-    sharp = slope / (step + 0.02)
+    step = ndi.maximum_filter(score, 9) - ndi.minimum_filter(score, 13) + 0.02
     edge = near & ~ndi.binary_erosion(near, structure=disc(xp, 1), border_value=1)
+    # The edge of the image is no edge of the cloud.
+    edge = edge & (ndi.minimum_filter(xp.astype(valid, xp.uint8), 13) > 0)
     flat = (labels * edge).ravel()
-    number = xp.bincount(flat, minlength=count + 1)
-    total = xp.bincount(flat, weights=xp.astype(sharp, xp.float64).ravel(), minlength=count + 1)
-    keep = total <= limit * number
+    # Sums first, so that a stretch without a step (within a wider bright area) hardly counts.
+    slopes = xp.bincount(flat, weights=xp.astype(slope, xp.float64).ravel(), minlength=count + 1)
+    steps = xp.bincount(flat, weights=xp.astype(step, xp.float64).ravel(), minlength=count + 1)
+    keep = slopes <= limit * steps
     keep[0] = False
     return seed & keep[labels]
 
