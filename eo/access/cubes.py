@@ -186,6 +186,9 @@ class CubeStore:
         """Return one group as a lazy dataset, sorted by time, then scene_id."""
         session = self._repository(create=False).readonly_session("main")
         cube = xr.open_zarr(session.store, group=group, consolidated=False, chunks={})
+        # The rows that describe the slots are small: only pixels stay lazy.
+        rows = [n for n in cube.coords if n not in {"x", "y"}]
+        cube = cube.assign_coords({n: cube[n].load() for n in rows})
         names, times = [str(v) for v in cube["scene_id"].values], cube["time"].values
         order = sorted(range(len(names)), key=lambda k: (np.isnat(times[k]), times[k], names[k]))
         sorted_cube: xr.Dataset = cube.isel(time=order).drop_vars("part")

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 import zarr
 import zarr.codecs
+import zarr.errors
 import zarr.storage
 
 from eo.core.errors import OutputError
@@ -88,7 +89,10 @@ class LocalParts:
         path = self._folder(phase, fingerprint) / "arrays.zip"
         if not path.exists():
             raise KeyError(key)
-        return zarr.open_array(zarr.storage.ZipStore(path, mode="r"), path=key, mode="r")
+        try:
+            return zarr.open_array(zarr.storage.ZipStore(path, mode="r"), path=key, mode="r")
+        except zarr.errors.ArrayNotFoundError:
+            raise KeyError(key) from None
 
     def discard(self, phase: str, fingerprint: str) -> None:
         """Forget a part, if it is there."""

@@ -2,8 +2,8 @@
 
 Pixels come out as the cube's DN: uint16, 0 where there is no pixel. Files of another kind are
 brought to it here, and the change of scale is reported, so that reflectance stays what the item
-says: an 8-bit picture without a nodata value is shifted by one (its 0 is a dark pixel, not a
-missing one), floating point becomes 1e-4 steps above -0.1.
+says: an 8-bit picture is shifted by one (a 0 in one of its bands is a dark pixel; only black in
+all of them is no pixel), floating point becomes 1e-4 steps above -0.1.
 """
 
 from __future__ import annotations
@@ -76,7 +76,8 @@ def encoding_of(dataset: Any, nodata: float | None) -> Encoding:
     dtype = np.dtype(dataset.dtypes[0])
     if dtype.kind in {"f", "i"} or dtype.itemsize > 2:
         return Encoding(kind="float")
-    if dtype == np.uint8 and nodata is None and dataset.nodata is None:
+    declared = dataset.nodata if dataset.nodata is not None else nodata
+    if dtype == np.uint8 and declared in {None, 0}:
         return Encoding(kind="shifted")
     return Encoding(kind="dn")
 

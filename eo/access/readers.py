@@ -155,6 +155,7 @@ class CogReader:
         affine = _map_to_pixel(first, grid, bounds_m)
         window = _covering(affine, bounds_m, first)
         kept, planes, top = [], [], np.zeros((window.height, window.width), bool)
+        black = np.ones_like(top)
         for band in found:
             dataset = self._files.open(self._href(scene, band.href))
             if dataset.transform.almost_equals(first.transform) and dataset.crs == first.crs:
@@ -162,6 +163,9 @@ class CogReader:
                 kept.append(band.name)
                 planes.append(plane)
                 top |= saturated
+                black &= _is_black(dataset, band, plane)
+        for plane in planes:
+            plane[black] = np.nan
         a, b, c, d, e, f = affine
         return NativePixels(
             bands=tuple(kept),
@@ -190,6 +194,8 @@ class CogReader:
             raise AssetError(f"cannot read {plain_href(dataset.name)}: {error}") from None
         part = inside.within(window)
         nodata = dataset.nodata if dataset.nodata is not None else band.nodata
+        if encoding_of(dataset, band.nodata).kind == "shifted":
+            nodata = None
         missing = np.isnan(raw) if raw.dtype.kind == "f" else np.zeros(raw.shape, bool)
         if nodata is not None:
             missing |= raw == nodata
@@ -207,6 +213,13 @@ def _band(scene: Scene, name: str) -> Band | None:
 
 def _is_native(scene: Scene, band: Band) -> bool:
     return band.name in sensor_of(scene.sensor).native_bands
+
+
+def _is_black(dataset: Any, band: Band, plane: Any) -> Any:
+    """Where a band of an 8-bit picture is 0; nowhere, for other files."""
+    if encoding_of(dataset, band.nodata).kind != "shifted":
+        return np.zeros(plane.shape, bool)
+    return plane == np.float32(band.offset)
 
 
 def _to_dn(plane: Any, encoding: Encoding, band: Band) -> Any:

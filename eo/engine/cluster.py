@@ -48,7 +48,7 @@ class DaskEngine:
         limit = in_flight or 2 * max(1, threads)
         queue = iter(items)
         waiting: dict[Any, Item] = {}
-        done = as_completed()
+        done = as_completed(loop=self._client.loop)
 
         def submit_next() -> bool:
             for item in queue:
