@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -127,7 +128,8 @@ def in_metres(geometry: Any, epsg: int) -> Any:
 
 def axis_of(geometry: Any) -> tuple[float, float, float]:
     """Return length, beam [m] and axis from true north [deg, 0-180] of an outline in degrees."""
-    epsg = utm_epsg(geometry.centroid.x, geometry.centroid.y)
+    # A tenth of a degree decides the zone of hulls of one port alike, and once.
+    epsg = _zone(round(geometry.centroid.x, 1), round(geometry.centroid.y, 1))
     outline = in_metres(geometry, epsg)
     ring = shapely.get_coordinates(shapely.minimum_rotated_rectangle(outline))[:4]
     sides = np.roll(ring, -1, axis=0) - ring
@@ -137,6 +139,11 @@ def axis_of(geometry: Any) -> tuple[float, float, float]:
     centre = outline.centroid
     turn = grid_convergence_deg(epsg, centre.x, centre.y)
     return float(size.max()), float(size[:2].min()), float((bearing + turn) % 180)
+
+
+@lru_cache(maxsize=64)
+def _zone(lon: float, lat: float) -> int:
+    return utm_epsg(lon, lat)
 
 
 def _labels(path: Path) -> Truth:
