@@ -8,9 +8,9 @@ resampled. For pixel i at distance u across the hull and band c:
     f_d = P((u - a) / q) - P((u - b) / q)        share of deck in the pixel                 (2)
     f_s = P((u - b) / q) - P((u - b - w) / q)    share of shade                             (3)
     f_w = 1 - f_d - f_s                          share of water                             (4)
-    q^2 = (1/12 + sigma^2) p^2                   pixel's aperture and optics                (5)
+    q = sigma p                                  point spread, detector included            (5)
 
-with P the normal distribution function, p the pixel [m] and sigma the optics' Gaussian [px].
+with P the normal distribution function, p the pixel [m] and sigma the point spread's [px].
 Deck and water levels are free per band, as are weak gradients, a pipe rack, the fittings of the
 deck's middle, a margin of its edge and a lee patch of the water, each under a Gaussian prior.
 The shade's level is pinned at a ratio to the water's, by a prior. Hull edges a and b, the
@@ -75,7 +75,7 @@ class ProfileFit:
     beam_m: Array
     """(vessel,) fitted width of the deck [m]."""
     blur_px: Array
-    """(vessel,) fitted sigma of the optics [px]."""
+    """(vessel,) fitted sigma of the point spread [px]."""
     noise: Array
     """(vessel, band) sd of the water's noise, in the values' unit."""
     contrast: Array
@@ -205,7 +205,7 @@ def _report(
         shade_ratio=xp.sum(shade / safe * clear**2, axis=1) / xp.sum(clear**2 + 1e-9, axis=1),
         centre_m=0.5 * (left + right),
         beam_m=right - left,
-        blur_px=xp.sqrt(xp.maximum(blur**2 - 1.0 / 12.0, 0.0)),
+        blur_px=blur,
         noise=state.noise,
         contrast=xp.max(clear, axis=1),
         shade_excess=xp.sum(xp.where(beside, excess, 0.0), axis=1) / count,

@@ -28,10 +28,10 @@ __all__ = [
     "start_state",
 ]
 
-_CLASS = (0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 2)
-"""Class (deck, water, shade) of the columns: deck 1, along, pipe rack, middle, tilt, margin; water
-1, across, along, lee; shade 1."""
-_MARGIN, WATER, _LEE, SHADE = 5, 6, 9, 10
+_CLASS = (0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 2)
+"""Class (deck, water, shade) of the columns: deck 1, along, pipe rack, middle, deck shade, tilt,
+margin; water 1, across, along, lee; shade 1."""
+_TILT, _MARGIN, WATER, _LEE, SHADE = 5, 6, 7, 10, 11
 """Columns that others must know."""
 _SHARED = 6
 """Shared parameters: edges a and b, ln q, shade ratio, margin, skew; then one shift per band."""
@@ -76,7 +76,7 @@ class ProfileBatch:
     """(vessel,) pixel size as seen across the hull [m]: root of the sum of squares of the
     pixel's two edges along the normal."""
     psf_sigma_px: Array
-    """(vessel,) prior mean of the optics' Gaussian sigma [px]."""
+    """(vessel,) prior mean of the point spread's sigma, detector aperture included [px]."""
     psf_sigma_sd_px: Array
     """(vessel,) its sd [px]."""
     shade_ratio: Array
@@ -85,6 +85,9 @@ class ProfileBatch:
     """(vessel,) sd of that ratio, band by band."""
     shade_ratio_common_sd: Array
     """(vessel,) sd of an offset of the ratio that all bands share."""
+    deck_shade_sd: Array
+    """(vessel,) sd of what the shadows of fittings take from the deck's shaded half, as a share of
+    deck less water."""
     band_shift_sd_m: Array
     """(vessel,) sd of a band's own place across the hull [m]: bands are taken one after another."""
 
@@ -150,11 +153,6 @@ class Evaluation:
     eliminated."""
 
 
-def _blur_m(batch: ProfileBatch, sigma_px: Array, xp: Any) -> Array:
-    """Return q by eq. (5) [m]."""
-    return batch.pixel_m * xp.sqrt(1.0 / 12.0 + sigma_px**2)
-
-
 def _masked_median(values: Array, mask: Array, fallback: Array, xp: Any) -> Array:
     """Median over the last axis where `mask`; `fallback` where fewer than three are left."""
     enough = xp.sum(mask, axis=-1) >= 3
@@ -171,7 +169,7 @@ def start_state(batch: ProfileBatch, widths_m: Array, xp: Any) -> ProfileState:
     shared = xp.zeros((vessels, count, _SHARED + bands))
     shared[..., 0] = -half[:, None]
     shared[..., 1] = half[:, None]
-    shared[..., 2] = xp.log(_blur_m(batch, batch.psf_sigma_px, xp))[:, None]
+    shared[..., 2] = xp.log(batch.pixel_m * batch.psf_sigma_px)[:, None]
     water, spread = _rough_water(batch, xp)
     noise = xp.maximum(1.4826 * spread, xp.maximum(0.01 * xp.abs(water), 1e-4))
     return ProfileState(
@@ -208,13 +206,14 @@ def level_priors(batch: ProfileBatch, state: ProfileState, xp: Any) -> Levels:
     scale = xp.maximum(xp.abs(deck - water), 3.0 * state.noise)
     bright = xp.maximum(xp.abs(water), state.noise)
     free = xp.zeros_like(water)
-    mean = xp.stack([deck, *[free] * 5, water, *[free] * 3, batch.shade_ratio * water], axis=-1)
+    mean = xp.stack([deck, *[free] * 6, water, *[free] * 3, batch.shade_ratio * water], axis=-1)
     sd_inverse = xp.stack(
         [
             _FREE / scale,
             1.0 / (0.3 * scale),
             1.0 / (0.5 * scale),
             1.0 / (0.5 * scale),
+            1.0 / (batch.deck_shade_sd[:, None] * scale),
             1.0 / (0.2 * scale),
             1.0 / (0.06 * scale),
             _FREE / bright,
@@ -241,13 +240,12 @@ def _shared_priors(batch: ProfileBatch, xp: Any) -> tuple[Array, Array]:
     mean = xp.zeros((vessels, _SHARED + bands))
     mean[:, 0] = -0.5 * batch.beam_m
     mean[:, 1] = 0.5 * batch.beam_m
-    mean[:, 2] = xp.log(_blur_m(batch, batch.psf_sigma_px, xp))
+    mean[:, 2] = xp.log(batch.pixel_m * batch.psf_sigma_px)
     centre, beam = batch.centre_sd_m**-2.0, batch.beam_sd_m**-2.0
     precision = xp.zeros((vessels, _SHARED + bands, _SHARED + bands))
     precision[:, 0, 0] = precision[:, 1, 1] = 0.25 * centre + beam
     precision[:, 0, 1] = precision[:, 1, 0] = 0.25 * centre - beam
-    # d ln q = sigma d sigma / (1/12 + sigma^2), from eq. (5).
-    spread = batch.psf_sigma_px * batch.psf_sigma_sd_px / (1.0 / 12.0 + batch.psf_sigma_px**2)
+    spread = batch.psf_sigma_sd_px / batch.psf_sigma_px
     precision[:, 2, 2] = spread**-2.0
     precision[:, 3, 3] = batch.shade_ratio_common_sd**-2.0
     precision[:, 4, 4] = 0.08**-2.0
@@ -266,10 +264,11 @@ def column_shapes(batch: ProfileBatch, state: ProfileState, xp: Any) -> Array:
     half = xp.maximum(0.5 * (right - left), 1.0)
     pipe = xp.exp(-0.5 * ((u - middle) / _PIPE_RACK_M) ** 2)
     broad = xp.exp(-0.5 * ((u - middle) / (_MIDDLE_SHARE * half)) ** 2)
+    shaded = xp.exp(-0.5 * ((u - middle - 0.5 * half) / (0.3 * half)) ** 2)
     tilt = xp.clip((u - middle) / half, -1.5, 1.5)
     margin = xp.exp(-0.5 * (xp.minimum(u - right, 0.0) / _MARGIN_M) ** 2)
     lee = xp.where(u > right, xp.exp(-0.5 * ((u - right) / _LEE_M) ** 2), 0.0)
-    return xp.stack([one, t, pipe, broad, tilt, margin, one, u / 50.0, t, lee, one], axis=1)
+    return xp.stack([one, t, pipe, broad, shaded, tilt, margin, one, u / 50.0, t, lee, one], axis=1)
 
 
 def _normal_cdf_pdf(z: Array, xp: Any) -> tuple[Array, Array]:
@@ -391,9 +390,9 @@ def _slopes(levels: Levels, beta: Array, xp: Any) -> tuple[Array, Array]:
     a Gauss-Newton step needs no more.
     """
     bands = beta.shape[-2]
-    tilt = beta[..., _MARGIN - 1]
+    tilt = beta[..., _TILT]
     sunlit_deck, sunlit_water = beta[..., 0] - tilt, beta[..., WATER]
-    deck = beta[..., 0] + tilt + beta[..., _MARGIN]
+    deck = beta[..., 0] + tilt + beta[..., _MARGIN] + 0.25 * beta[..., _TILT - 1]
     water = beta[..., WATER] + beta[..., _LEE]
     shade = beta[..., SHADE]
     left, right, outer = sunlit_water - sunlit_deck, deck - shade, shade - water

@@ -30,6 +30,8 @@ _WAVELENGTH_UM = {
 _UNKNOWN_UM = 0.60
 _MIRRORED = 0.25
 """Share of a water pixel's signal that needs no direct sun: mirrored sky, haze, neighbours."""
+_SKY_SEEN = 0.8
+"""k of eq. (1): the hull hides part of the sky from the strip, the bright part about the sun."""
 _OWN_SD = 0.06
 _COMMON_SD = 0.12
 
@@ -65,6 +67,6 @@ def shade_ratio_prior(
     for band in bands:
         share = diffuse_share(_WAVELENGTH_UM.get(band, _UNKNOWN_UM), sun_elevation_deg)
         mirrored = _MIRRORED + haze * (1.0 - _MIRRORED)
-        ratios.append(mirrored + (1.0 - mirrored) * share)
+        ratios.append(mirrored + (1.0 - mirrored) * _SKY_SEEN * share)
     wide = 2.0 if level == "visual" else 1.0
     return tuple(ratios), _OWN_SD * wide, _COMMON_SD * wide

@@ -38,6 +38,9 @@ _MIN_ROW_SHARE = 0.25
 _BAND_SHIFT_SD_PX = 0.15
 """How well the bands of one scene lie on each other (Sentinel-2: better than 0.3 px at 95 %;
 PlanetScope is about as good over still ground)."""
+_DECK_SHADE = 0.12
+"""Share of the deck's contrast that fittings a metre and a half high may shade, per metre that
+shadows are longer than things are high."""
 _ROUGHNESS_SD_M = 0.12
 """Heel (half a degree over half a beam of 14 m), sheer and bulwark: no fit of a straight edge
 knows better."""
@@ -155,7 +158,7 @@ def _usable_rows(
     zone = beside | aboard
     expected = (strip + 1.2 * size + hull.beam_m) / size
     used = np.bincount(row[zone & (pixels.code == 0)], minlength=count)
-    good = used >= 0.6 * expected
+    good = (used >= 0.6 * expected) & ~_cluttered(pixels, beside, row, count)
     lost = _leading_reason(pixels, zone, expected * count)
     if good.sum() < max(_MIN_ROWS, _MIN_ROW_SHARE * count):
         return pixels, int(good.sum()), lost or "outside"
@@ -175,6 +178,21 @@ def _usable_rows(
         int(good.sum()),
         None,
     )
+
+
+def _cluttered(pixels: HullPixels, beside: Any, row: Any, count: int) -> Any:
+    """Rows (and those next to them) in which something lies where the strip should be.
+
+    Its rim, too dim to be struck out by itself, would pass for the hull or hide the strip.
+    """
+    occupied = pixels.code == REASONS.index("occupied")
+    land = pixels.code == REASONS.index("shade-on-quay")
+    hit = np.bincount(row[beside & occupied], minlength=count) >= 1
+    hit |= np.bincount(row[beside & land], minlength=count) >= 2
+    spread = hit.copy()
+    spread[1:] |= hit[:-1]
+    spread[:-1] |= hit[1:]
+    return spread
 
 
 def _against_quay(pixels: HullPixels, row: Any, edge_m: float, size_m: float, count: int) -> Any:
@@ -234,6 +252,7 @@ def _batch(
         shade_ratio=np.asarray(ratio, dtype=float)[None],
         shade_ratio_sd=one(own_sd + 0.3 * paint),
         shade_ratio_common_sd=one(common_sd),
+        deck_shade_sd=one(min(0.5, _DECK_SHADE * geometry.shadow_per_m)),
         band_shift_sd_m=one(_BAND_SHIFT_SD_PX * pixels.pixel_m),
     )
 

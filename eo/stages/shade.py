@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import shapely
+from scipy.spatial import cKDTree
 
 from eo.core.grid import Grid, Window
 from eo.core.records import Hull
@@ -30,6 +31,10 @@ _BOW_SHARE = 0.22
 _BLIND_SHARE = 0.25
 """Shares of the length beyond which the hull's sides taper or carry superstructure: aft, at the
 bow, and at either end where the bow is not known."""
+
+
+_HOUSE_SHARE = 0.22
+"""Superstructure ends this share of the length from the stern."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -117,6 +122,8 @@ def gather_pixels(
     beyond = np.abs(across) > 0.5 * hull.beam_m + 0.5 * pixel_m
     strike(beyond & (seen_water == 0), "shade-on-quay")
     strike(_too_bright(values, code, across, hull, pixel_m), "occupied")
+    occupied = (code == REASONS.index("occupied")) & (np.abs(across) > 0.5 * hull.beam_m)
+    strike(_close_to(along, across, occupied, 1.6 * pixel_m) & beyond, "occupied")
     strike(_under_structure(along, across, hull, geometry, pixel_m), "structure")
     return HullPixels(
         values=values,
@@ -145,6 +152,15 @@ def _near_neighbours(x_m: Any, y_m: Any, neighbours: tuple[Hull, ...], margin_m:
         if len(hull.outline) >= 4:
             near |= shapely.contains_xy(shapely.Polygon(hull.outline).buffer(margin_m), x_m, y_m)
     return near
+
+
+def _close_to(along_m: Any, across_m: Any, marked: Any, reach_m: float) -> Any:
+    """Where a pixel lies within reach of a marked one: the blur carries brightness that far."""
+    if not marked.any():
+        return marked
+    points = np.column_stack([along_m, across_m])
+    distance, _ = cKDTree(points[marked]).query(points, distance_upper_bound=reach_m)
+    return np.isfinite(distance)
 
 
 def _too_bright(values: Any, code: Any, across_m: Any, hull: Hull, pixel_m: float) -> Any:
@@ -189,11 +205,11 @@ def _under_structure(
     shift, step = geometry.shadow_along_per_m, geometry.shadow_per_m
     body = body_limits_m(hull)
     if shift > 0:
-        ahead = along_m - body[0]
+        ahead = along_m + (0.5 - _HOUSE_SHARE) * hull.length_m
     elif shift < 0 and not hull.bow_known:
-        ahead = body[1] - along_m
+        ahead = (0.5 - _HOUSE_SHARE) * hull.length_m - along_m
     else:
         return np.zeros(along_m.shape, dtype=bool)
     height = np.maximum(ahead, 0.0) / abs(shift)
-    reached = (height < tallest) & (ahead < 0.67 * (body[1] - body[0]))
+    reached = (height < tallest) & (ahead < 0.6 * (body[1] - body[0]) + 0.05 * hull.length_m)
     return reached & (across_m > -0.5 * hull.beam_m + height * step - pixel_m)
