@@ -5,6 +5,8 @@ from __future__ import annotations
 import copy
 from typing import Any
 
+from hypothesis import strategies as st
+
 AOI = {
     "type": "Polygon",
     "coordinates": [
@@ -204,3 +206,30 @@ def changed(item: dict[str, Any], **properties: Any) -> dict[str, Any]:
         else:
             other["properties"][key] = value
     return other
+
+
+_nasty = ("http://[", "file:///etc/passwd", "\0", "NaN", "2024-13-45T99:99:99Z", "1e400")
+_scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=12)
+json_values = st.recursive(
+    _scalars | st.sampled_from(_nasty),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3)
+    ),
+    max_leaves=6,
+)
+
+
+def spoilt(data: st.DataObject, item: dict[str, Any]) -> dict[str, Any]:
+    """Return an item with one to four of its values, at any depth, replaced by any JSON."""
+    item = copy.deepcopy(item)
+    for _ in range(data.draw(st.integers(1, 4))):
+        holder: Any = item
+        while True:
+            keys = list(holder) if isinstance(holder, dict) else list(range(len(holder)))
+            key = data.draw(st.sampled_from(keys))
+            deeper = isinstance(holder[key], dict | list) and len(holder[key]) > 0
+            if not deeper or data.draw(st.booleans()):
+                break
+            holder = holder[key]
+        holder[key] = data.draw(json_values)
+    return item

@@ -18,8 +18,8 @@ from eo.access import catalog as catalog_module
 from eo.access import signing, web
 from eo.access.catalog import open_catalog
 from eo.access.hrefs import absolute
-from eo.access.web import Patience
 from eo.access.items import BROKEN, scene_from_item
+from eo.access.web import Patience
 from eo.core.errors import AssetError, CatalogError
 
 QUICK = Patience(tries=4, first_wait_s=0.01, longest_wait_s=0.3, connect_s=1, read_s=0.3)

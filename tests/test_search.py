@@ -15,10 +15,11 @@ import pvlib
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from stac_examples import AOI, changed, planet, sentinel, square, tif
+from stac_examples import AOI, changed, data_space, planet, sentinel, spoilt, square, tif
 from stac_server import Fault, serving
 
 from eo.access.catalog import open_catalog
+from eo.access.filecatalog import FileCatalog
 from eo.access.web import Patience
 from eo.core.config import Campaign
 from eo.core.records import Scene
@@ -278,6 +279,21 @@ def test_the_order_of_arrival_never_shows(rng: random.Random) -> None:
     assert len(straight) == len(items)
     known = [s.datetime for s in straight if s.datetime is not None]
     assert known == sorted(known)
+
+
+@settings(max_examples=120, deadline=None)
+@given(data=st.data())
+def test_junk_in_a_file_never_stops_the_search(data: st.DataObject) -> None:
+    """Good items beside it are all found; what is wanted is never dropped for being odd."""
+    good = [sentinel("a"), sentinel("b", datetime="2024-06-01T02:20:00Z")]
+    item = spoilt(data, data.draw(st.sampled_from([sentinel("c"), data_space()])))
+    document = {"type": "FeatureCollection", "features": [good[0], item, good[1]]}
+    asked = campaign(collections=("sentinel-2-l2a",))
+    opened = FileCatalog("/data/items.json", document, lambda _: None)
+    found = by_id(find_scenes(opened, asked))
+    assert {"a", "b"} <= {s.item_id for s in found.values()}
+    assert len(found) in {2, 3}
+    assert all((s.reason is None) == (s.status == "found") for s in found.values())
 
 
 # ----------------------------------------------------------------------------------- end to end

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -81,18 +81,7 @@ class FileCatalog:
     ) -> Iterator[dict[str, Any]]:
         """Yield the items over `geometry`, from `start` to `end`, with absolute hrefs."""
         wanted = Wanted(geometry=geometry, start=start, end=end, collections=collections)
-        for item, place in self._items():
-            if not wanted.matches(item):
-                continue
-            if not isinstance(item, dict):
-                yield {BROKEN: f"an item in {place} is {type(item).__name__}, not a JSON object"}
-                continue
-            if collections and as_text(item.get("collection")) is None and BROKEN not in item:
-                item[NOTES] = [
-                    *as_list(item.get(NOTES)),
-                    "the item names no collection: taken as one that was asked for",
-                ]
-            yield with_absolute_hrefs(item, place)
+        yield from _found(self._items(), wanted)
 
     def _items(self) -> Iterator[tuple[Any, str]]:
         """Yield every item with the place of the file it came from."""
@@ -193,8 +182,8 @@ class ParquetCatalog:
         collections: tuple[str, ...] | None,
     ) -> Iterator[dict[str, Any]]:
         """Yield the items over `geometry`, from `start` to `end`, with absolute hrefs."""
-        listed = FileCatalog(str(self._path), list(self._rows()), _no_links)
-        yield from listed.search(geometry=geometry, start=start, end=end, collections=collections)
+        wanted = Wanted(geometry=geometry, start=start, end=end, collections=collections)
+        yield from _found(((item, str(self._path)) for item in self._rows()), wanted)
 
     def _rows(self) -> Iterator[dict[str, Any]]:
         import pyarrow as pa
@@ -215,8 +204,18 @@ class ParquetCatalog:
                 self._progress(done, self._file.metadata.num_rows)
 
 
-def _no_links(place: str) -> Any:
-    raise CatalogError(f"{place} is not part of a Parquet file")
+def _found(items: Iterable[tuple[Any, str]], wanted: Wanted) -> Iterator[dict[str, Any]]:
+    """Yield the wanted ones of (item, place of its file), with absolute hrefs."""
+    for item, place in items:
+        if not wanted.matches(item):
+            continue
+        if not isinstance(item, dict):
+            yield {BROKEN: f"an item in {place} is {type(item).__name__}, not a JSON object"}
+            continue
+        if wanted.collections and as_text(item.get("collection")) is None and BROKEN not in item:
+            note = "the item names no collection: taken as one that was asked for"
+            item[NOTES] = [*as_list(item.get(NOTES)), note]
+        yield with_absolute_hrefs(item, place)
 
 
 def _listed(document: Any) -> list[Any]:

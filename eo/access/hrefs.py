@@ -13,13 +13,13 @@ from eo.access.fields import as_dict, as_list, as_text
 __all__ = ["absolute", "is_remote", "local_path", "with_absolute_hrefs"]
 
 _SCHEME = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]+):")
-_REMOTE = frozenset({"http", "https"})
+_WEB = frozenset({"http", "https"})
 _CLOUD = frozenset({"s3", "gs", "az", "abfs", "abfss"})
 
 
 def is_remote(place: str) -> bool:
     """Whether a place is on the web."""
-    return urlsplit(place).scheme.lower() in _REMOTE
+    return place.lower().startswith(("http://", "https://"))
 
 
 def local_path(place: str) -> Path:
@@ -41,17 +41,24 @@ def absolute(href: str, base: str) -> str | None:
     found = _SCHEME.match(href)
     scheme = found.group(1).lower() if found else ""
     if is_remote(base):
-        if scheme in _CLOUD | _REMOTE:
+        if scheme in _CLOUD | _WEB:
             return href
-        return None if scheme else urljoin(base, href)
+        return None if scheme else _joined(base, href)
     if scheme == "file":
         return str(local_path(href))
-    if scheme and (scheme in _CLOUD | _REMOTE or "://" in href):
+    if scheme and (scheme in _CLOUD | _WEB or "://" in href):
         return href
     if href.startswith("/vsi"):
         return href
     # Not resolve(): a link in a folder of links leads beside the link, not beside its target.
     return os.path.normpath(local_path(base).absolute().parent / _unquoted(href))
+
+
+def _joined(base: str, href: str) -> str | None:
+    try:
+        return urljoin(base, href)
+    except ValueError:  # such as an unclosed bracket, which starts an IPv6 address
+        return None
 
 
 def _unquoted(href: str) -> str:

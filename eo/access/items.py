@@ -15,7 +15,16 @@ from typing import Any
 from eo.access.angles import Angles, angles_of
 from eo.access.bandnames import REQUIRED
 from eo.access.content import Content, content_of, files_of
-from eo.access.fields import as_dict, as_dicts, as_list, as_text, first_number, moment, number
+from eo.access.fields import (
+    as_dict,
+    as_dicts,
+    as_list,
+    as_text,
+    first_number,
+    first_text,
+    moment,
+    number,
+)
 from eo.access.footprints import footprint_of
 from eo.access.odata import is_odata_product, item_of_product
 from eo.access.products import Product, product_of
@@ -106,7 +115,7 @@ def _scene(item: dict[str, Any], place: str | None) -> Scene:
         datetime=times.moment,
         start=times.start,
         end=times.end,
-        updated=as_text(properties.get("updated")) or as_text(properties.get("created")),
+        updated=first_text(properties, ("updated", "published", "created")),
         platform=product.platform,
         sensor=product.sensor,
         level=_LEVELS.get(content.level or "", product.level),

@@ -27,7 +27,6 @@ _PROCESSED = (
     "processing:datetime",
     "sentinel:generation_time",
     "processingDate",
-    "pl:publishing_stage_updated",
 )
 _ITEM_TYPE = ("pl:item_type", "item_type")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from dataclasses import dataclass
 from typing import Any
@@ -67,6 +68,7 @@ def _crs(fields: dict[str, Any], notes: list[str]) -> str | None:
     return None
 
 
+@functools.lru_cache(256)
 def _is_crs(text: str) -> bool:
     try:
         CRS.from_user_input(text)

@@ -163,32 +163,37 @@ def _sentinel_offset(declared: Declared, product: Product) -> tuple[float, list[
     return (SENTINEL_OFFSET if added else 0.0), []
 
 
-def check_floor(dn_low_percentile: float, offset: float, scale: float) -> tuple[float, str | None]:
+def check_floor(
+    dn_low_percentile: float, offset: float, scale: float, *, infrared: bool = False
+) -> tuple[float, str | None]:
     """Hold a Sentinel-2 offset against the floor of the dark pixels.
 
     Parameters
     ----------
     dn_low_percentile
-        A low percentile (0.1 to 1 %) of the valid DN of a band over water or shade; the
-        darkest of the visible and infrared bands tells most.
+        A low percentile (0.1 to 1 %) of the valid DN of a band over an area that holds water
+        or shade: of the infrared band if there is one, since air does not light it up.
     offset
         Offset that the item leads to. [reflectance]
     scale
         Reflectance per DN.
+    infrared
+        Whether the band is `nir` or beyond.
 
     Returns
     -------
     tuple
-        Offset to be used, and a note where it is not the one given.
+        Offset to be used, and a note where the pixels contradict the item.
 
     Notes
     -----
     With 1000 added no pixel lies much below DN 1000 (surface reflectance may be a few per cent
-    negative over water, hence the margin of 0.04); without, water lies at a few hundred. A floor
-    just above DN 1000 under an offset of zero means that 1000 was left in: in haze it could be
-    true, but taking 0.1 off a haze does less harm to the contrast of a shadow than leaving 0.1
-    in. Higher floors are cloud and say nothing. Bands that are not in units of 1/10000 carry no
-    such offset and are left alone.
+    negative over water, hence the margin of 0.04); without, water lies at a few hundred. An
+    infrared floor just above DN 1000 under an offset of zero means that 1000 was left in: in
+    haze it could be true, but taking 0.1 off a haze does less harm to the contrast of a shadow
+    than leaving 0.1 in. In a visible band of a scene that is not corrected for the atmosphere
+    such a floor is the air itself: there it is only said. Higher floors are cloud and say
+    nothing. Bands not in units of 1/10000 carry no such offset and are left alone.
     """
     floor = dn_low_percentile * scale
     if not math.isfinite(floor) or abs(scale - SENTINEL_SCALE) > 0.01 * SENTINEL_SCALE:
@@ -198,11 +203,11 @@ def check_floor(dn_low_percentile: float, offset: float, scale: float) -> tuple[
             f"the item's offset {offset:g} was applied already: dark pixels lie at DN "
             f"{dn_low_percentile:.0f}, reflectance {floor + offset:.3f} with it; 0 used"
         )
-    if abs(offset) < 1e-9 and -SENTINEL_OFFSET <= floor < -SENTINEL_OFFSET + 0.04:
-        return SENTINEL_OFFSET, (
-            f"the item says no offset, but dark pixels lie at DN {dn_low_percentile:.0f}: 1000 "
-            f"was left in; {SENTINEL_OFFSET:g} used"
-        )
+    if abs(offset) < 1e-9 and -SENTINEL_OFFSET - 0.01 <= floor < -SENTINEL_OFFSET + 0.04:
+        found = f"the item says no offset, but dark pixels lie at DN {dn_low_percentile:.0f}"
+        if infrared:
+            return SENTINEL_OFFSET, f"{found}: 1000 was left in; {SENTINEL_OFFSET:g} used"
+        return offset, f"{found}, as if 1000 had been left in: reflectance may be 0.1 too high"
     return offset, None
 
 

@@ -54,7 +54,10 @@ def sign(href: str, service: str | None) -> str:
         return href
     if service != "planetary-computer":
         raise AssetError(f"signing service {service!r} is unknown; known: planetary-computer")
-    parts = urlsplit(href)
+    try:
+        parts = urlsplit(href)
+    except ValueError as error:
+        raise AssetError(f"{href[:200]!r} is no address: {error}") from None
     host = _BLOB_HOST.fullmatch((parts.hostname or "").lower())
     container = parts.path.lstrip("/").partition("/")[0]
     if host is None or not container or host.group(1) in _PUBLIC or "sig=" in parts.query:

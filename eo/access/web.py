@@ -138,7 +138,10 @@ def new_session(patience: Patience | None = None) -> requests.Session:
 
 def bare(url: str) -> str:
     """Return a URL without query, fragment and credentials, for messages and records."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return url.partition("?")[0]
     if not parts.netloc:
         return url
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"

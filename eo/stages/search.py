@@ -137,6 +137,9 @@ def _with_view(scene: Scene) -> Scene:
         return _noted(
             scene, f"off-nadir angle {angle:g} is not used: the satellite's height is not known"
         )
+    if angle == 0 and scene.view_azimuth_deg is None and scene.sensor == "sentinel-2":
+        # Earth Search v0 gives 0 for every tile: the satellite's pointing, not the tile's place.
+        scene = _noted(scene, "view:off_nadir is 0 without an azimuth; it may be up to 10 degrees")
     try:
         return replace(scene, off_nadir_deg=zenith_at_ground(angle, altitude))
     except ValueError as error:
