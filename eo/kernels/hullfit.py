@@ -24,6 +24,9 @@ __all__ = ["Box", "box_weights", "first_guess", "fit_box", "frame"]
 
 _HALF = 0.5
 _STEP_PX = 0.5
+_END = 0.3
+"""Coverage at a hull's ends: stem and stern are narrower than the point-spread function and the
+mooring decks darker than the house beside them, so that one half is reached well inside."""
 _NEAR_PX = 0.6
 """Edge points this near a line lie on it: noise of a well-lit edge is a third of that."""
 
@@ -167,24 +170,24 @@ def _fit_ends(cover: Array, box: Box) -> Box:
     start = 0.2 * box.length_px
     v = np.linspace(-0.3, 0.3, 7) * box.width_px
     u = np.arange(start, reach, _STEP_PX)
-    ahead = crossings(frame(cover, box, u, v).T, gap=4) + start
-    astern = crossings(frame(cover, box, -u, v).T, gap=4) + start
+    ahead = crossings(frame(cover, box, u, v).T, gap=4, level=_END) + start
+    astern = crossings(frame(cover, box, -u, v).T, gap=4, level=_END) + start
     ends = []
     for found in (ahead, astern):
         good = found[np.isfinite(found)]
         # The stem is narrower than the hull: the farther rows tell the end.
-        ends.append(float(np.quantile(good, 0.8)) if good.size >= 3 else box.length_px / 2)
+        ends.append(float(good.max()) if good.size >= 3 else box.length_px / 2)
     row, col = box.at((ends[0] - ends[1]) / 2, 0.0)
     return replace(box, row=row, col=col, length_px=max(ends[0] + ends[1], 1.0), length_sd_px=0.6)
 
 
-def crossings(profiles: Array, *, gap: int = 2) -> Array:
-    """Return where each row of `profiles` first falls through one half [pixel] and stays.
+def crossings(profiles: Array, *, gap: int = 2, level: float = _HALF) -> Array:
+    """Return where each row of `profiles` first falls through `level` [pixel] and stays.
 
     NaN where it never does; samples are half a pixel apart, dips shorter than `gap` samples are
     passed over.
     """
-    low = profiles < _HALF
+    low = profiles < level
     stays = low.copy()
     for shift in range(1, gap):
         later = np.ones_like(low)
@@ -195,7 +198,7 @@ def crossings(profiles: Array, *, gap: int = 2) -> Array:
     before = np.maximum(first - 1, 0)
     index = np.arange(len(profiles))
     high, below = profiles[index, before], profiles[index, first]
-    share = np.clip((high - _HALF) / np.maximum(high - below, 1e-6), 0, 1)
+    share = np.clip((high - level) / np.maximum(high - below, 1e-6), 0, 1)
     where = np.where(first > 0, (before + share) * _STEP_PX, 0.0)
     return np.where(found, where, np.nan)
 

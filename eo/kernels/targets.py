@@ -104,10 +104,16 @@ def coverage(rise: Array, threshold: float, *, width_px: int) -> Array:
     """
     xp, ndi = namespace(rise)
     clean = xp.nan_to_num(rise)
-    sure = (clean > threshold).astype(xp.float32)
-    total = ndi.uniform_filter(clean * sure, width_px, mode="nearest")
-    count = ndi.uniform_filter(sure, width_px, mode="nearest")
-    level = xp.maximum(total / xp.maximum(count, xp.float32(1e-6)), xp.float32(threshold))
+    sure = clean > threshold
+    # The geometric mean keeps to the deck where a white house stands on it; edge pixels, which
+    # are part water, count only where there is nothing else.
+    weight = ndi.binary_erosion(sure).astype(xp.float32) + xp.float32(0.02) * sure
+    depth = xp.log(xp.maximum(clean, xp.float32(threshold)))
+    total = ndi.uniform_filter(depth * weight, width_px, mode="nearest")
+    count = ndi.uniform_filter(weight, width_px, mode="nearest")
+    level = xp.exp(total / xp.maximum(count, xp.float32(1e-6)))
+    level = xp.where(count > 1e-6, level, xp.float32(threshold))
+    level = xp.maximum(level, xp.float32(threshold))
     return xp.clip(clean / level, 0, 1).astype(xp.float32)
 
 

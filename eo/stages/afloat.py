@@ -13,12 +13,15 @@ import scipy.ndimage as ndi
 
 from eo.core.xp import Array
 from eo.kernels.hullfit import Box, box_weights, first_guess, fit_box
-from eo.stages.parting import fade, split_lengthwise, without_wake
+from eo.stages.parting import fade, softness, split_lengthwise, without_wake
 from eo.stages.pixels import Pixels
 
-__all__ = ["LEAST_LENGTH_M", "Found", "afloat", "boxes_of", "hull_shape"]
+__all__ = ["LEAST_CHANCE",
+    "LEAST_LENGTH_M", "Found", "afloat", "boxes_of", "hull_shape"]
 
 LEAST_LENGTH_M = 25.0
+LEAST_CHANCE = 0.5
+"""Objects of 60 m or more that are less likely ships are not told; craft may be unsure."""
 _LARGEST_M2 = 460.0 * 70.0
 """Plan area of the largest ships afloat: more is land."""
 _LEAST_M2 = 150.0
@@ -44,7 +47,7 @@ def afloat(scene: Pixels) -> list[Found]:
         member = labels[where] == index
         for box in boxes_of(member, where, scene):
             chance = _chance(box, scene)
-            if chance > 0:
+            if chance >= (LEAST_CHANCE if box.length_px * scene.pixel_m >= 60 else 0.2):
                 found.append(Found(box=box, probability=chance))
     return found
 
@@ -92,8 +95,11 @@ def hull_shape(box: Box, pixel_m: float) -> bool:
     """Whether a box has a ship's size and proportions."""
     length, width = box.length_px * pixel_m, box.width_px * pixel_m
     # Small craft are blurred by the pixel: their breadth says less.
-    slender = length / max(width - 0.5 * pixel_m, 0.5 * pixel_m, 1.0)
-    return LEAST_LENGTH_M <= length <= 430 and 4.0 <= width <= 72 and 2.6 <= slender <= 13
+    sharp = length / max(width - 0.5 * pixel_m, 0.5 * pixel_m, 1.0)
+    if not (LEAST_LENGTH_M <= length <= 430 and 4.0 <= width <= 72 and sharp >= 2.6):
+        return False
+    # Breakwaters, booms and foam are thinner than any ship as long as they are.
+    return length / width <= 10.0
 
 
 def _chance(box: Box, scene: Pixels) -> float:
@@ -104,23 +110,30 @@ def _chance(box: Box, scene: Pixels) -> float:
     total = max(float(weights.sum()), 1e-6)
     fill = float((weights * scene.cover[where]).sum()) / total
     height = float((weights * scene.rise[where]).sum()) / total / scene.threshold
-    ring, around = box_weights(scene.cover.shape, box, grow_px=20.0 / scene.pixel_m)
+    ring0, around = box_weights(scene.cover.shape, box, grow_px=20.0 / scene.pixel_m)
     inner, _ = box_weights(scene.cover.shape, box, grow_px=8.0 / scene.pixel_m)
-    inner_full = np.zeros_like(ring)
+    inner_full = np.zeros_like(ring0)
     dr, dc = _offset(around, scene.cover.shape, box, 8.0 / scene.pixel_m)
     inner_full[dr : dr + inner.shape[0], dc : dc + inner.shape[1]] = inner
-    ring = np.clip(ring - inner_full, 0, 1)
+    ring = np.clip(ring0 - inner_full, 0, 1)
     dirty = float((ring * scene.cover[around]).sum() / max(ring.sum(), 1e-6))
     colour = np.array([float((weights * band[where]).sum()) / total for band in scene.colour])
     leafy = 0.0
     if "nir" in scene.bands:
         nir, red = (colour[scene.bands.index(b)] for b in ("nir", "red"))
         leafy = (nir - red) / max(abs(nir) + abs(red), 0.02)
-    tail = fade(box, scene)
+    tail, soft = fade(box, scene), softness(box, scene)
     if fill < 0.6 or height < 1.3 or dirty > 0.45 or leafy > 0.45 or tail > 0.65:
         return 0.0
-    score = 1.5 * np.log(height / 2.2) + 6 * (fill - 0.75) - 5 * (dirty - 0.12)
-    score -= 3 * max(leafy - 0.2, 0) + 6 * max(tail - 0.35, 0)
+    clear = float((ring0 * scene.clear[around]).sum() / max(float(ring0.sum()), 1e-6))
+    length, width = box.length_px, box.width_px
+    # Logit: each line takes off for what clouds, foam, islets and pieces of shore have.
+    score = 2.0 + np.log(height / 2) + 4 * (fill - 0.75)
+    score -= 4 * max(dirty - 0.12, 0) + 3 * max(leafy - 0.2, 0)
+    score -= 8 * max(soft - 0.06, 0) + 4 * max(tail - 0.2, 0)
+    score -= 5 * max(box.roughness_px - 0.25, 0)
+    score -= 2.5 * max(4.2 - length / max(width - 0.5, 0.5), 0) + max(length / width - 8, 0)
+    score -= 8 * max(0.95 - clear, 0)
     return float(1 / (1 + np.exp(-np.clip(score, -20, 20))))
 
 
