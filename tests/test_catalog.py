@@ -434,6 +434,17 @@ def test_static_catalog_on_the_web(server: StacServer, tmp_path: Path) -> None:
     assert "404" in (scenes[2].reason or "")
 
 
+def test_many_files_on_the_web_come_in_order(server: StacServer) -> None:
+    items = month(28)
+    links = [{"rel": "item", "href": f"./{item['id']}.json"} for item in items]
+    root = {"type": "Catalog", "stac_version": "1.0.0", "id": "r", "links": links}
+    server.files = {"/catalog.json": json.dumps(root).encode()}
+    for item in items:
+        server.files[f"/{item['id']}.json"] = json.dumps(item).encode()
+    server.faults = [Fault(status=503, path="/S2B")] * 3
+    assert ids(search(server.url + "/catalog.json")) == ids(items)
+
+
 @pytest.mark.parametrize(
     ("href", "base", "result"),
     [

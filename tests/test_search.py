@@ -252,6 +252,17 @@ def test_outside_the_area_is_skipped() -> None:
     assert {s.reason for s in scenes.values()} == {"its footprint does not meet the AOI"}
 
 
+def test_outside_the_period_is_skipped() -> None:
+    items = [sentinel("old", datetime="2023-12-31T23:59:59Z"),
+             sentinel("first", datetime="2024-01-01T00:00:00Z"),
+             sentinel("new", datetime="2025-01-01T00:00:00Z")]  # fmt: skip
+    scenes = by_id(find(*items))
+    assert {k: s.status for k, s in scenes.items()} == {
+        "old": "skipped", "first": "found", "new": "skipped",
+    }  # fmt: skip
+    assert scenes["old"].reason == "it was taken outside the period"
+
+
 def test_no_items_no_scenes() -> None:
     assert find() == []
 

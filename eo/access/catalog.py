@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import requests
-from pystac_client import Client
+from pystac_client import ItemSearch
 from pystac_client.exceptions import APIError
 from pystac_client.stac_api_io import StacApiIO
 
@@ -26,7 +26,7 @@ from eo.access.filecatalog import (
     is_item_list,
     is_static,
 )
-from eo.access.hrefs import is_remote, local_path, with_absolute_hrefs
+from eo.access.hrefs import absolute, is_remote, local_path, with_absolute_hrefs
 from eo.access.web import Patience, bare, get_json, new_session, parse_json
 from eo.core.errors import CatalogError
 from eo.core.seams import Catalog
@@ -173,15 +173,15 @@ class _CheckedIO(StacApiIO):
             if key in asked:
                 raise CatalogError(f"{bare(url)} leads from page to page in a circle")
             asked.add(key)
-            page = self._page(self._next(link, parameters), url)
+            page = self._page(self._next(link, parameters, url), url)
 
-    def _next(self, link: dict[str, Any], parameters: dict[str, Any] | None) -> str:
+    def _next(self, link: dict[str, Any], parameters: dict[str, Any] | None, url: str) -> str:
         method = str(link.get("method", "GET")).upper()
         body = as_dict(link.get("body"))
         if link.get("merge") is True:
             body = {**(parameters or {}), **body}
         return self.request(
-            str(link.get("href", "")),
+            absolute(str(link.get("href", "")), url) or url,
             method=method,
             headers=as_dict(link.get("headers")) or None,
             parameters=body if method == "POST" else None,
@@ -211,9 +211,18 @@ class ApiCatalog:
         self._place = place
         self._progress = progress
         self._io = _CheckedIO(session)
-        links = [link for link in as_dicts(document.get("links")) if link.get("rel") == "search"]
-        methods = {str(link.get("method", "GET")).upper() for link in links}
-        self._method = "POST" if "POST" in methods else "GET"
+        by_method = {
+            str(link.get("method", "GET")).upper(): str(link.get("href", ""))
+            for link in as_dicts(document.get("links"))
+            if link.get("rel") == "search"
+        }
+        self._method = "POST" if "POST" in by_method else "GET"
+        search = absolute(by_method.get(self._method, ""), place)
+        if search is None or not is_remote(search):
+            raise CatalogError(
+                f"catalog {bare(place)}: its search leads to {search!r}, not to an http(s) URL"
+            )
+        self._search = search
 
     def search(
         self,
@@ -237,9 +246,10 @@ class ApiCatalog:
         seen: set[str] = set()
         count = 0
         try:
-            client = Client.open(self._place, stac_io=self._io)
-            search = client.search(
+            search = ItemSearch(
+                self._search,
                 method=self._method,
+                stac_io=self._io,
                 intersects=geometry,
                 datetime=period,
                 collections=list(collections) if collections else None,

@@ -10,12 +10,13 @@ from __future__ import annotations
 import datetime as dt
 import logging
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 from eo.access.fields import as_dicts, as_list, as_text
 from eo.access.filters import Wanted
-from eo.access.hrefs import absolute, with_absolute_hrefs
+from eo.access.hrefs import absolute, is_remote, with_absolute_hrefs
 from eo.access.items import BROKEN, NOTES
 from eo.access.odata import is_odata_answer, item_of_product
 from eo.core.errors import CatalogError
@@ -27,6 +28,10 @@ log = logging.getLogger(__name__)
 Progress = Callable[[int, int | None], None]
 Load = Callable[[str], Any]
 
+_AT_ONCE = 8
+"""Files of a catalog on the web that are asked for at a time."""
+_BATCH = 64
+"""And held at a time."""
 _MOST_DOCUMENTS = 200_000
 """A catalog of more files than this is taken for one that never ends."""
 
@@ -93,24 +98,8 @@ class FileCatalog:
         done = 0
         while waiting:
             document, place = waiting.pop()
-            links = [
-                link
-                for link in as_dicts(document.get("links"))
-                if link.get("rel") in {"child", "item", "items"}
-            ]
             children = []
-            for link in links:
-                href = absolute(str(link.get("href", "")), place)
-                if href in seen:
-                    continue
-                if len(seen) >= _MOST_DOCUMENTS:
-                    raise CatalogError(
-                        f"{self._place} leads to more than {_MOST_DOCUMENTS} files; search its "
-                        "API, or name a smaller catalog"
-                    )
-                if href is not None:
-                    seen.add(href)
-                found = self._follow(link, href, place)
+            for href, found in self._linked(document, place, seen):
                 done += 1
                 if self._progress is not None:
                     self._progress(done, None)
@@ -121,6 +110,35 @@ class FileCatalog:
                     yield _in_collection(item, document), href or place
             # Last in, first out: reversed, so that files come in the order of their links.
             waiting.extend(reversed(children))
+
+    def _linked(
+        self, document: dict[str, Any], place: str, seen: set[str]
+    ) -> Iterator[tuple[str | None, Any]]:
+        """Yield address and content of the files a document leads to; each address once."""
+        new = []
+        for link in as_dicts(document.get("links")):
+            if link.get("rel") not in {"child", "item", "items"}:
+                continue
+            href = absolute(str(link.get("href", "")), place)
+            if href in seen:
+                continue
+            if href is not None:
+                seen.add(href)
+            if len(seen) > _MOST_DOCUMENTS:
+                raise CatalogError(
+                    f"{self._place} leads to more than {_MOST_DOCUMENTS} files; search its API, "
+                    "or name a smaller catalog"
+                )
+            new.append((link, href))
+        if not is_remote(place):
+            for link, href in new:
+                yield href, self._follow(link, href, place)
+            return
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            for first in range(0, len(new), _BATCH):
+                batch = new[first : first + _BATCH]
+                found = pool.map(lambda pair: self._follow(pair[0], pair[1], place), batch)
+                yield from zip((href for _, href in batch), found, strict=True)
 
     def _follow(self, link: dict[str, Any], href: str | None, place: str) -> Any:
         """Return the document that a link leads to; a broken item where it cannot be read."""

@@ -75,7 +75,7 @@ def find_scenes(
         collections=campaign.collections,
     )
     for item in items:
-        scene = _outside(scene_from_item(item, place=campaign.catalog), area)
+        scene = _outside(scene_from_item(item, place=campaign.catalog), campaign, area)
         scenes.append(_with_reflectance(_with_view(_with_sun(scene, area))))
         if progress is not None:
             progress(len(scenes))
@@ -86,10 +86,14 @@ def find_scenes(
     return sorted(scenes, key=lambda s: (s.datetime or s.start or _LAST, s.scene_id))
 
 
-def _outside(scene: Scene, area: Any) -> Scene:
-    """Skip a scene that does not show the area: some servers search by bounding box."""
+def _outside(scene: Scene, campaign: Campaign, area: Any) -> Scene:
+    """Skip a scene that was not asked for: some servers search by box, or by the day."""
     if scene.status != "found" or scene.footprint is None:
         return scene
+    first, last = scene.start, scene.end
+    late = first is not None and first >= campaign.end
+    if late or (last is not None and last < campaign.start):
+        return replace(scene, status="skipped", reason="it was taken outside the period")
     if shapely.geometry.shape(scene.footprint).intersection(area).area > 0:
         return scene
     return replace(scene, status="skipped", reason="its footprint does not meet the AOI")
