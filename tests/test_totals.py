@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import random
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,9 +13,10 @@ from made_up import END, START, day, look, port_call
 
 from eo.core.records import Candidate, Stay
 from eo.core.rows import Look, PortCall, PortTotal
+from eo.stages.distinct import distinct_vessels
 from eo.stages.dwell import integrated_tail_d
 from eo.stages.exposure import Bracket, Glimpse, dwell_grid, dwell_log_likelihood, seen_share
-from eo.stages.totals import arrival_time, port_totals, vessels_at_least
+from eo.stages.totals import arrival_time, port_totals
 
 
 def totals(
@@ -160,20 +162,25 @@ def test_stays_that_do_not_count_are_left_out() -> None:
     assert totals(calls, daily(), stays=stays)["all"].calls_seen == 1
 
 
-def test_the_least_number_of_vessels() -> None:
+def test_different_vessels_are_counted_whoever_they_are() -> None:
     a1, a2 = port_call(1, 1.0, vessel_id="A"), port_call(2, 9.0, vessel_id="A")
     alike = [port_call(i, 3.0 * i, length_m=100.0 + i) for i in range(3, 6)]
     other = port_call(9, 30.0, length_m=130.0)
-    assert vessels_at_least([a1, a2], {}) == 1
-    assert vessels_at_least([*alike, other], {}) == 2
+    assert distinct_vessels([], {}) == 0
+    assert distinct_vessels([a1, a2], {}) == 1
+    assert distinct_vessels([*alike, other], {}) == 2
     together = [port_call(20, 3.0, 6.0), port_call(21, 4.0, 7.0)]
-    assert vessels_at_least(together, {}) == 2
+    assert distinct_vessels(together, {}) == 2
     maybe = port_call(30, 20.0)
-    whom = {maybe.call_id: stay(maybe, (None, 0.6), ("A", 0.4))}
-    assert vessels_at_least([a1, maybe], whom) == 1
-    clash = port_call(31, 1.0)
-    whom = {clash.call_id: stay(clash, (None, 0.6), ("A", 0.4))}
-    assert vessels_at_least([a1, clash], whom) == 2
+    assert distinct_vessels([a1, maybe], {maybe.call_id: stay(maybe, (None, 0.1), ("A", 0.9))}) == 1
+    assert distinct_vessels([a1, maybe], {maybe.call_id: stay(maybe, (None, 0.9), ("A", 0.1))}) == 2
+
+
+def test_many_calls_by_few_indistinct_ships_are_not_many_ships() -> None:
+    calls = [port_call(i, 4.0 * i, length_m=100.0) for i in range(40)]
+    whom = [(f"V{k}", 0.1) for k in range(10)]
+    stays = {c.call_id: stay(c, *whom) for c in calls}
+    assert 9 <= distinct_vessels(calls, stays) <= 10
 
 
 # ------------------------------------------------------------------------ exposure, by drawing
@@ -218,6 +225,21 @@ def test_brackets_teach_the_length_of_calls_without_length_bias() -> None:
     weight /= weight.sum()
     mean = laws.median_d * np.exp(laws.sigma**2 / 2)
     assert float(weight @ mean) == pytest.approx(1.0 * np.exp(0.08), rel=0.12)
+
+
+def test_a_partly_clear_look_that_missed_her_draws_her_bracket_in() -> None:
+    partly = (Glimpse(time_d=2.0, clear=0.8), Glimpse(time_d=6.0, clear=0.5))
+    call = Bracket(arrival_after_d=0.0, first_d=4.0, last_d=5.0, departure_before_d=8.0,
+                   glimpses=partly)  # fmt: skip
+    assert call.arrivals() == [(2.0, 4.0, 1.0), (0.0, 2.0, pytest.approx(0.2))]
+    assert call.departures() == [(5.0, 6.0, 1.0), (6.0, 8.0, 0.5)]
+    laws = dwell_grid()
+    share = np.full(laws.median_d.size, 0.5)
+    plain = dwell_log_likelihood([replace(call, glimpses=())], share, laws)
+    drawn_in = dwell_log_likelihood([call], share, laws)
+    assert np.all(drawn_in <= plain + 1e-12)
+    long = laws.median_d > 4
+    assert (plain - drawn_in)[long].mean() > (plain - drawn_in)[laws.median_d < 2].mean()
 
 
 def test_the_tail_below_zero_is_a_straight_line() -> None:

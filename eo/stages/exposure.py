@@ -22,6 +22,9 @@ __all__ = ["Bracket", "DwellGrid", "Glimpse", "dwell_grid", "dwell_log_likelihoo
 
 _HORIZON_D = 60.0
 """Days after an arrival beyond which looks are left out of its chance to be seen."""
+_SAME_PASS_D = 100.0 / 86400.0
+"""Tiles of one pass lie up to this far apart in time."""
+_LEAST_CHANCE = 1e-3
 _OUTLIER = 0.02
 """Share of calls that keep to no law (a ship laid up, two calls linked as one)."""
 
@@ -50,6 +53,33 @@ class Bracket:
     """Last sighting."""
     departure_before_d: float | None
     """First clear look without her again; None: not within the campaign."""
+    glimpses: tuple[Glimpse, ...] = ()
+    """Passes over her berth; the partly clear ones around the call may have missed her."""
+
+    def arrivals(self) -> list[tuple[float, float, float]]:
+        """Spans of time in which she may have come, each with the chance to be overlooked since.
+
+        (begin, end, chance), the latest first.
+        """
+        spans, hidden, end = [], 1.0, self.first_d
+        for glimpse in reversed(self.glimpses):
+            if self.arrival_after_d < glimpse.time_d < self.first_d - _SAME_PASS_D:
+                spans.append((glimpse.time_d, end, hidden))
+                hidden, end = hidden * (1.0 - glimpse.clear), glimpse.time_d
+        return [*spans, (self.arrival_after_d, end, hidden)]
+
+    def departures(self) -> list[tuple[float, float, float]]:
+        """Spans of time in which she may have left, each with the chance to be overlooked before.
+
+        (begin, end, chance), the earliest first; the end may be infinite.
+        """
+        last = math.inf if self.departure_before_d is None else self.departure_before_d
+        spans, hidden, begin = [], 1.0, self.last_d
+        for glimpse in self.glimpses:
+            if self.last_d + _SAME_PASS_D < glimpse.time_d < last:
+                spans.append((begin, glimpse.time_d, hidden))
+                hidden, begin = hidden * (1.0 - glimpse.clear), glimpse.time_d
+        return [*spans, (begin, last, hidden)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,19 +177,28 @@ def dwell_log_likelihood(
     Notes
     -----
     Of a call that arrived evenly between A0 and A1 and left between D0 and D1 the density is
-    the integral of S(D0 - a) - S(D1 - a) over a from A0 to A1, over the chance to be seen.
+    the integral of S(D0 - a) - S(D1 - a) over a from A0 to A1, over the chance to be seen. A
+    partly clear look between, in which she was not seen, weighs the times it would have shown
+    her by its chance to miss her.
     """
     total = np.zeros(laws.median_d.size)
     for call in brackets:
+        inside = np.zeros(laws.median_d.size)
+        for come_0, come_1, missed_before in call.arrivals():
+            for gone_0, gone_1, missed_after in call.departures():
+                chance = missed_before * missed_after
+                if chance > _LEAST_CHANCE:
+                    inside += chance * _stay_between((come_0, come_1), (gone_0, gone_1), laws)
         wide = max(call.first_d - call.arrival_after_d, 1e-6)
-        inside = _tail_between(call.last_d - call.first_d, call.last_d - call.arrival_after_d, laws)
-        if call.departure_before_d is not None:
-            inside = inside - _tail_between(
-                call.departure_before_d - call.first_d,
-                call.departure_before_d - call.arrival_after_d,
-                laws,
-            )
         # Bounded below by an outlier's share, so that one odd stay does not set the law.
         fitted = np.maximum(inside, 0.0) / np.maximum(mean_share, 1e-6)
         total += np.log((1.0 - _OUTLIER) * fitted + _OUTLIER * min(wide, 1.0))
     return total
+
+
+def _stay_between(came: tuple[float, float], gone: tuple[float, float], laws: DwellGrid) -> Floats:
+    """Integrate the chance to leave within `gone` over arrivals within `came` [days] (law,)."""
+    inside = _tail_between(gone[0] - came[1], gone[0] - came[0], laws)
+    if math.isfinite(gone[1]):
+        inside = inside - _tail_between(gone[1] - came[1], gone[1] - came[0], laws)
+    return inside

@@ -17,15 +17,16 @@ from eo.core.records import Candidate, Vessel
 
 __all__ = ["IDENTIFIED_FROM", "Visit", "identify", "own_vessel_id"]
 
-IDENTIFIED_FROM = 0.5
+IDENTIFIED_FROM = 0.6
 """Posterior probability from which a stay bears the id of a fleet vessel."""
 KEPT_FROM = 1e-3
 """Candidates less likely than this are dropped, and the rest scaled up."""
 
 _NONE_PRIOR = 0.3
 """Prior chance that a ship in port is not in the fleet file."""
-_WATERLINE_RATIO = 0.985
-"""Waterline length over length overall: 0.96-1.0 for tankers, by trim, bulb and stern."""
+_WATERLINE_RATIO = 0.99
+"""Length as seen over length overall: the waterline is 0.96-0.99 of it for tankers, by trim, bulb
+and stern, while a deck seen from above is all of it."""
 _WATERLINE_SD = 0.015
 _SLENDERNESS = 6.3
 """Length over beam of tankers of 60-180 m; its spread is 10 %."""
@@ -94,18 +95,34 @@ def _likelihoods(visit: Visit, vessels: Sequence[Vessel]) -> NDArray[np.float64]
     beam_var = visit.beam_sd_m**2 + (0.02 * beams) ** 2
     known = -0.5 * (visit.length_m - _WATERLINE_RATIO * lengths) ** 2 / length_var
     known -= 0.5 * ((visit.beam_m - beams) ** 2 / beam_var + np.log(length_var * beam_var))
-    # A stranger is of the fleet's kind, a little more varied than the fleet itself.
-    spread_var = float(np.var(lengths)) + 20.0**2 + visit.length_sd_m**2
-    usual_beam = visit.length_m / _SLENDERNESS
-    stranger_var = (0.1 * usual_beam) ** 2 + visit.beam_sd_m**2
-    other = -0.5 * (visit.length_m - _WATERLINE_RATIO * float(np.mean(lengths))) ** 2 / spread_var
-    other -= 0.5 * (visit.beam_m - usual_beam) ** 2 / stranger_var
-    other -= 0.5 * float(np.log(spread_var * stranger_var))
+    other = _stranger_log_density(visit, lengths, beams)
     logs = np.append(
         known + np.log((1.0 - _NONE_PRIOR) / len(vessels)), other + np.log(_NONE_PRIOR)
     )
     weights = np.exp(logs - logs.max())
     return np.asarray(weights / weights.sum())
+
+
+def _stranger_log_density(
+    visit: Visit, lengths: NDArray[np.float64], beams: NDArray[np.float64]
+) -> float:
+    """Log density of the size of a ship that is not in the fleet file, but of its kind.
+
+    Lengths spread about the fleet's (a kernel density, no narrower than 8 m); slenderness and
+    its scatter are the fleet's, held to what is usual by the weight of three ships.
+    """
+    number = lengths.size
+    width = max(8.0, 1.06 * float(np.std(lengths)) * number**-0.2)
+    length_var = width**2 + visit.length_sd_m**2
+    apart = (visit.length_m - _WATERLINE_RATIO * lengths) ** 2 / length_var
+    by_length = float(np.mean(np.exp(-0.5 * apart))) / length_var**0.5
+    slender = lengths / beams
+    mean = (3.0 * _SLENDERNESS + float(slender.sum())) / (3.0 + number)
+    scatter = 3.0 * (0.1 * _SLENDERNESS) ** 2 + float(((slender - mean) ** 2).sum())
+    usual_beam = visit.length_m / mean
+    beam_var = usual_beam**2 * scatter / (3.0 + number) / mean**2 + visit.beam_sd_m**2
+    by_beam = -0.5 * ((visit.beam_m - usual_beam) ** 2 / beam_var + np.log(beam_var))
+    return float(np.log(max(by_length, 1e-12)) + by_beam)
 
 
 def _conflicts(visits: Sequence[Visit]) -> list[tuple[int, int]]:

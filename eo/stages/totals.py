@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from eo.core.records import Stay
 from eo.core.rows import Look, PortCall, PortTotal
 from eo.stages.cargo_draws import LoadDraws, draw_loads
+from eo.stages.distinct import distinct_vessels
 from eo.stages.dwell import DWELL_MEDIAN_D
 from eo.stages.exposure import (
     Bracket,
@@ -29,17 +30,13 @@ from eo.stages.exposure import (
 from eo.stages.looks import CLEAR_FROM
 from eo.stages.rates import Missed, draw_missed
 
-__all__ = ["arrival_time", "port_totals", "vessels_at_least"]
+__all__ = ["arrival_time", "port_totals"]
 
 DRAWS = 4000
 """Draws of the posterior; percentiles are good to a few hundredths of the interval."""
 PRIOR_DOMINATED_BELOW = 0.1
 
 _DAY = dt.timedelta(days=1)
-_SAME_LENGTH = 0.04
-"""Two unidentified calls whose lengths differ by less than this share may be one ship."""
-_MAY_BE = 0.05
-
 Floats = NDArray[np.float64]
 
 
@@ -87,9 +84,9 @@ def port_totals(
     -------
     list of PortTotal
         `looks` are passes that showed any place, `clear_looks` those that showed one clear;
-        `vessels_seen` is the least number of ships that explains the calls (see
-        `vessels_at_least`). Estimates are null where no look of known time showed the port,
-        barrels where no call's load was measured; `note` says so.
+        `vessels_seen` is the likely number of different ships (see `eo.stages.distinct`).
+        Estimates are null where no look of known time showed the port, barrels where no call's
+        load was measured; `note` says so.
 
     Notes
     -----
@@ -146,48 +143,6 @@ def arrival_time(call: PortCall) -> dt.datetime:
     if call.arrival_after is None:
         return call.arrival_before - dt.timedelta(days=0.5 * DWELL_MEDIAN_D)
     return call.arrival_after + 0.5 * (call.arrival_before - call.arrival_after)
-
-
-def vessels_at_least(calls: Sequence[PortCall], stays: dict[str, Stay]) -> int:
-    """Return the least number of different ships that explains some calls.
-
-    Every identified vessel counts once. An unidentified call adds none where she may be one of
-    them (5 % or more, and not in port at that time). The others are sorted by length; those
-    within 4 % may be one ship, as many of them counting as were in port at one time.
-    """
-    known: dict[str, list[PortCall]] = {}
-    for call in calls:
-        if not call.vessel_id.startswith("u-"):
-            known.setdefault(call.vessel_id, []).append(call)
-    strangers = []
-    for call in calls:
-        if call.vessel_id in known:
-            continue
-        stay = stays.get(call.call_id)
-        maybe = [c.vessel_id for c in (stay.candidates if stay else ()) if c.probability >= _MAY_BE]
-        hers = next(
-            (v for v in maybe if v in known and not any(_overlap(call, k) for k in known[v])), None
-        )
-        if hers is None:
-            strangers.append(call)
-        else:
-            known[hers].append(call)
-    return len(known) + _fewest(strangers)
-
-
-def _fewest(calls: Sequence[PortCall]) -> int:
-    """Fewest ships among calls of nobody known."""
-    left = sorted(calls, key=lambda c: (c.length_m, c.call_id))
-    ships = 0
-    while left:
-        alike = [c for c in left if c.length_m <= left[0].length_m * (1.0 + _SAME_LENGTH)]
-        ships += max(sum(o.first_seen <= c.first_seen <= o.last_seen for o in alike) for c in alike)
-        left = left[len(alike) :]
-    return ships
-
-
-def _overlap(a: PortCall, b: PortCall) -> bool:
-    return a.first_seen <= b.last_seen and b.first_seen <= a.last_seen
 
 
 # ----------------------------------------------------------------------------- time and looks
@@ -257,13 +212,17 @@ def _missed(
     weights = np.array([1.0 + seen_at[berth] for berth in glimpses])
     by_berth = np.array([seen_share(g, edges, laws) for g in glimpses.values()])
     share = np.tensordot(weights / weights.sum(), by_berth, axes=1)
-    brackets = [_bracket(c, origin) for c in calls if c.arrival_after is not None]
+    brackets = [
+        _bracket(c, origin, glimpses.get(c.berth or "", ()))
+        for c in calls
+        if c.arrival_after is not None
+    ]
     fit = dwell_log_likelihood(brackets, share @ days / days.sum(), laws)
     seen = np.bincount(at, minlength=len(months))
     return draw_missed(seen, days, share, laws.log_prior + fit, draws=DRAWS, rng=rng)
 
 
-def _bracket(call: PortCall, origin: dt.datetime) -> Bracket:
+def _bracket(call: PortCall, origin: dt.datetime, glimpses: Sequence[Glimpse]) -> Bracket:
     before = call.arrival_after or call.first_seen
     after = call.departure_before
     return Bracket(
@@ -271,6 +230,7 @@ def _bracket(call: PortCall, origin: dt.datetime) -> Bracket:
         first_d=(call.first_seen - origin) / _DAY,
         last_d=(call.last_seen - origin) / _DAY,
         departure_before_d=None if after is None else (after - origin) / _DAY,
+        glimpses=tuple(glimpses),
     )
 
 
@@ -318,7 +278,7 @@ def _row(
         looks=passes.looks,
         clear_looks=passes.clear,
         calls_seen=len(calls),
-        vessels_seen=vessels_at_least(calls, stays),
+        vessels_seen=distinct_vessels(calls, stays),
         calls_est_p05=counts[0],
         calls_est_p50=counts[1],
         calls_est_p95=counts[2],
