@@ -42,6 +42,8 @@ OUTER_EDGE = _COLUMNS + 2
 b + w; the same times `along`; and z p(z) at the three edges."""
 _PIECES = _COLUMNS + 9
 _PIPE_RACK_M = 2.0
+_PIPE_HALF_M = 1.5
+"""Half the width of a pipe rack; its shadow on the deck begins there."""
 _MIDDLE_SHARE = 0.45
 """Fittings stand on the middle half of a deck: sd of their hump, of the half beam."""
 _MARGIN_M = 2.0
@@ -85,9 +87,8 @@ class ProfileBatch:
     """(vessel,) sd of that ratio, band by band."""
     shade_ratio_common_sd: Array
     """(vessel,) sd of an offset of the ratio that all bands share."""
-    deck_shade_sd: Array
-    """(vessel,) sd of what the shadows of fittings take from the deck's shaded half, as a share of
-    deck less water."""
+    deck_shade_m: Array
+    """(vessel,) length across of the shadow that a deck's pipes throw on the deck [m]."""
     band_shift_sd_m: Array
     """(vessel,) sd of a band's own place across the hull [m]: bands are taken one after another."""
 
@@ -213,7 +214,7 @@ def level_priors(batch: ProfileBatch, state: ProfileState, xp: Any) -> Levels:
             1.0 / (0.3 * scale),
             1.0 / (0.5 * scale),
             1.0 / (0.5 * scale),
-            1.0 / (batch.deck_shade_sd[:, None] * scale),
+            1.0 / (xp.minimum(0.35 * batch.deck_shade_m, 1.0)[:, None] * scale),
             1.0 / (0.2 * scale),
             1.0 / (0.06 * scale),
             _FREE / bright,
@@ -264,7 +265,9 @@ def column_shapes(batch: ProfileBatch, state: ProfileState, xp: Any) -> Array:
     half = xp.maximum(0.5 * (right - left), 1.0)
     pipe = xp.exp(-0.5 * ((u - middle) / _PIPE_RACK_M) ** 2)
     broad = xp.exp(-0.5 * ((u - middle) / (_MIDDLE_SHARE * half)) ** 2)
-    shaded = xp.exp(-0.5 * ((u - middle - 0.5 * half) / (0.3 * half)) ** 2)
+    long = batch.deck_shade_m[:, None]
+    shaded = u - middle - _PIPE_HALF_M - 0.5 * long
+    shaded = xp.exp(-0.5 * (shaded / (0.4 * long + 1.0)) ** 2)
     tilt = xp.clip((u - middle) / half, -1.5, 1.5)
     margin = xp.exp(-0.5 * (xp.minimum(u - right, 0.0) / _MARGIN_M) ** 2)
     lee = xp.where(u > right, xp.exp(-0.5 * ((u - right) / _LEE_M) ** 2), 0.0)
@@ -392,7 +395,7 @@ def _slopes(levels: Levels, beta: Array, xp: Any) -> tuple[Array, Array]:
     bands = beta.shape[-2]
     tilt = beta[..., _TILT]
     sunlit_deck, sunlit_water = beta[..., 0] - tilt, beta[..., WATER]
-    deck = beta[..., 0] + tilt + beta[..., _MARGIN] + 0.25 * beta[..., _TILT - 1]
+    deck = beta[..., 0] + tilt + beta[..., _MARGIN]
     water = beta[..., WATER] + beta[..., _LEE]
     shade = beta[..., SHADE]
     left, right, outer = sunlit_water - sunlit_deck, deck - shade, shade - water

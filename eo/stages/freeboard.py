@@ -38,9 +38,8 @@ _MIN_ROW_SHARE = 0.25
 _BAND_SHIFT_SD_PX = 0.15
 """How well the bands of one scene lie on each other (Sentinel-2: better than 0.3 px at 95 %;
 PlanetScope is about as good over still ground)."""
-_DECK_SHADE = 0.12
-"""Share of the deck's contrast that fittings a metre and a half high may shade, per metre that
-shadows are longer than things are high."""
+_PIPES_M = 1.4
+"""Height of the pipes along a tanker's deck."""
 _ROUGHNESS_SD_M = 0.12
 """Heel (half a degree over half a beam of 14 m), sheer and bulwark: no fit of a straight edge
 knows better."""
@@ -252,7 +251,7 @@ def _batch(
         shade_ratio=np.asarray(ratio, dtype=float)[None],
         shade_ratio_sd=one(own_sd + 0.3 * paint),
         shade_ratio_common_sd=one(common_sd),
-        deck_shade_sd=one(min(0.5, _DECK_SHADE * geometry.shadow_per_m)),
+        deck_shade_m=one(_PIPES_M * geometry.shadow_per_m),
         band_shift_sd_m=one(_BAND_SHIFT_SD_PX * pixels.pixel_m),
     )
 
