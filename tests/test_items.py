@@ -11,6 +11,7 @@ import pytest
 import shapely.geometry
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pyproj import CRS
 from stac_examples import changed, data_space, json_values, planet, sentinel, spoilt, tif
 
 from eo.access.fields import moment, number
@@ -304,6 +305,52 @@ def test_impossible_angles_are_left_out_and_said() -> None:
     assert scene.satellite_off_nadir_deg == 7
     assert scene.view_azimuth_deg == 280
     assert len([n for n in scene.notes if "not an angle" in n]) == 2
+
+
+UTM = CRS.from_epsg(32652)
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({"proj:code": "EPSG:32652"}, "EPSG:32652"),
+        ({"proj:code": "epsg:32652", "proj:epsg": 4326}, "EPSG:32652"),
+        ({"proj:epsg": "32652"}, "EPSG:32652"),
+        ({"proj:epsg": "EPSG:32652"}, "EPSG:32652"),
+        ({"proj:code": None, "proj:epsg": 32652.0}, "EPSG:32652"),
+        ({"eo:epsg": 32652}, "EPSG:32652"),
+        ({"proj:epsg": None, "proj:wkt2": UTM.to_wkt()}, UTM.to_wkt()),
+        ({"proj:projjson": UTM.to_json_dict()}, UTM.to_wkt()),
+        ({"proj:epsg": None}, None),
+        ({"proj:epsg": 99999}, None),
+        ({"proj:code": "EPSG:oops"}, None),
+    ],
+)
+def test_crs_under_every_name_and_at_either_level(
+    fields: dict[str, Any], expected: str | None
+) -> None:
+    bare = changed(sentinel(), **{"proj:epsg": None})
+    by_item = {**bare, "properties": {**bare["properties"], **fields}}
+    by_asset = {**bare, "assets": {k: {**a, **fields} for k, a in bare["assets"].items()}}
+    for item in (by_item, by_asset):
+        scene = scene_from_item(item)
+        assert scene.status == "found"
+        assert scene.crs == expected
+        if expected is None and any(fields.values()):
+            assert any("no known CRS" in note for note in scene.notes)
+
+
+def test_transform_and_shape_belong_together() -> None:
+    item = sentinel()
+    item["properties"] |= {"proj:transform": [10, 0, 6e5, 0, -10, 4.8e6], "proj:shape": [9, 8]}
+    item["assets"]["red"]["proj:shape"] = [10980, 10980]
+    scene = scene_from_item(item)
+    assert (scene.transform, scene.shape) == (None, (10980, 10980))
+    del item["assets"]["red"]["proj:shape"]
+    scene = scene_from_item(item)
+    assert (scene.transform, scene.shape) == ((10, 0, 6e5, 0, -10, 4.8e6), (9, 8))
+    item["properties"]["proj:transform"] = [10, 10, 0, 10, 10, 0]  # no area
+    assert scene_from_item(item).transform is None
 
 
 # ---------------------------------------------------------------------------------- radiometry

@@ -87,6 +87,12 @@ def test_without_a_time_there_is_no_sun() -> None:
     assert scene.start == dt.datetime(2024, 1, 1, tzinfo=dt.UTC)
 
 
+def test_sun_angles_without_a_time_are_left_out() -> None:
+    (scene,) = find(changed(sentinel(), datetime=None))
+    assert (scene.sun_elevation_deg, scene.sun_azimuth_deg, scene.sun_source) == (None,) * 3
+    assert any("no time" in note for note in scene.notes)
+
+
 def test_a_sun_that_cannot_be_is_noted() -> None:
     (scene,) = find(changed(sentinel(), **{"view:sun_elevation": 12.0}))
     assert scene.sun_elevation_deg == 12.0

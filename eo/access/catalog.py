@@ -6,6 +6,7 @@ One call, whatever the place is; what it turns out to be decides how it is searc
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 import json
 import logging
 from collections.abc import Iterator
@@ -243,7 +244,7 @@ class ApiCatalog:
             If the server fails for good: half a catalog is not taken for a whole one.
         """
         period = (start, end - dt.timedelta(milliseconds=1))  # a STAC interval holds its end
-        seen: set[str] = set()
+        seen: set[bytes] = set()
         count = 0
         try:
             search = ItemSearch(
@@ -257,7 +258,7 @@ class ApiCatalog:
             )
             for page in search.pages_as_dicts():
                 for item in page["features"]:
-                    key = json.dumps(item, sort_keys=True)
+                    key = hashlib.sha256(json.dumps(item, sort_keys=True).encode()).digest()
                     if key in seen:
                         continue
                     seen.add(key)

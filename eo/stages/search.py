@@ -102,7 +102,7 @@ def _outside(scene: Scene, campaign: Campaign, area: Any) -> Scene:
 def _with_sun(scene: Scene, area: Any) -> Scene:
     """Compute the sun where the item leaves it out, and hold it against what the item says."""
     if scene.datetime is None:
-        return scene
+        return _without_sun(scene)
     place = _place(scene, area)
     elevation, azimuth = solar_position(scene.datetime, place.x, place.y)
     said = scene.sun_elevation_deg
@@ -119,6 +119,16 @@ def _with_sun(scene: Scene, area: Any) -> Scene:
         f"the item says the sun stands at {said:.1f} degrees, azimuth "
         f"{scene.sun_azimuth_deg:.1f}; time and place say {elevation:.1f}, {azimuth:.1f}: "
         "the item's is used",
+    )
+
+
+def _without_sun(scene: Scene) -> Scene:
+    """Leave out the sun of an item without a time: nobody can hold it against anything."""
+    if scene.sun_source is None:
+        return scene
+    return _noted(
+        replace(scene, sun_elevation_deg=None, sun_azimuth_deg=None, sun_source=None),
+        "the item gives sun angles but no time that they could belong to: left out",
     )
 
 
