@@ -63,22 +63,30 @@ def _satellite(scene: Scene) -> str:
 
 def without_duplicates(scenes: Iterable[Scene]) -> list[Scene]:
     """Return the scenes, with all but the newest processing of an acquisition skipped."""
-    ranked = sorted(scenes, key=age, reverse=True)
-    kept: dict[str, list[Scene]] = defaultdict(list)
+    kept: dict[tuple[str, int | None], list[Scene]] = defaultdict(list)
     done = []
-    for scene in ranked:
+    for scene in sorted(scenes, key=age, reverse=True):
         if scene.status != "found":
             done.append(scene)
             continue
-        near = kept[_satellite(scene)]
+        satellite, slot = _satellite(scene), _slot(scene)
+        slots = [slot] if slot is None else [slot - 1, slot, slot + 1]
+        near = (other for number in slots for other in kept[satellite, number])
         newer = next((other for other in near if same_acquisition(other, scene)), None)
         if newer is None:
-            near.append(scene)
+            kept[satellite, slot].append(scene)
             done.append(scene)
         else:
             reason = f"duplicate of {newer.scene_id}"
             done.append(replace(scene, status="skipped", reason=reason))
     return done
+
+
+def _slot(scene: Scene) -> int | None:
+    """Return a number that differs by one at most between scenes of one pass."""
+    if scene.datetime is None:
+        return None
+    return int(scene.datetime.timestamp() // PASS.total_seconds())
 
 
 def same_acquisition(one: Scene, other: Scene) -> bool:
