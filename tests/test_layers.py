@@ -1,6 +1,7 @@
 """The import rule, and the size of things: what keeps the package readable.
 
-cli -> {flow, finish, session, units, results} -> {stages | engine | sim} -> {kernels | physics | access} -> core
+cli -> {flow, finish, session, units, results} -> {stages | engine | sim}
+    -> {kernels | physics | access} -> core
 
 Packages in one brace never import each other. Imports inside functions count.
 """

@@ -21,7 +21,7 @@ from eo.access.items import BROKEN, NOTES
 from eo.access.odata import is_odata_answer, item_of_product
 from eo.core.errors import CatalogError
 
-__all__ = ["FileCatalog", "ParquetCatalog", "is_item", "is_item_list", "is_static"]
+__all__ = ["FileCatalog", "ParquetCatalog", "Progress", "is_item", "is_item_list", "is_static"]
 
 log = logging.getLogger(__name__)
 

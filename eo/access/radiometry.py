@@ -15,6 +15,8 @@ from eo.access.fields import number
 from eo.access.products import Product
 
 __all__ = [
+    "PLANET_RADIANCE_SCALE",
+    "VISUAL_SCALE",
     "Declared",
     "Scaling",
     "check_floor",

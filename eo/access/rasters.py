@@ -23,7 +23,15 @@ from rasterio.vrt import WarpedVRT
 from eo.core.errors import AssetError, GridError
 from eo.core.grid import Grid, Window
 
-__all__ = ["FLOAT_OFFSET", "FLOAT_SCALE", "Encoding", "RasterFiles", "encoding_of", "plain_href"]
+__all__ = [
+    "FLOAT_OFFSET",
+    "FLOAT_SCALE",
+    "GDAL_OPTIONS",
+    "Encoding",
+    "RasterFiles",
+    "encoding_of",
+    "plain_href",
+]
 
 FLOAT_SCALE, FLOAT_OFFSET = 1e-4, -0.1
 """DN of floating-point reflectance, the convention of Sentinel-2 since baseline 04.00."""

@@ -21,7 +21,7 @@ import yaml
 
 from eo.core.errors import CampaignError
 
-__all__ = ["PRODUCTS", "Campaign", "load_campaign"]
+__all__ = ["ANCHORAGE", "PRODUCTS", "Campaign", "load_campaign"]
 
 PRODUCTS = ("gasoline", "kerosene", "diesel", "fuel-oil", "crude")
 ANCHORAGE = "anchorage"

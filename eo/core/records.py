@@ -18,24 +18,10 @@ from pydantic import TypeAdapter
 from eo.core.grid import Window
 
 __all__ = [
-    "Band",
-    "Berth",
-    "Candidate",
-    "Chip",
-    "CubePart",
-    "Freeboard",
-    "Hull",
-    "MaskSource",
-    "Point",
-    "Scene",
-    "Sighting",
-    "Stay",
-    "Target",
-    "Vessel",
-    "WaterCount",
-    "from_json",
+    "Band", "Berth", "Candidate", "Chip", "CubePart", "Freeboard", "Hull", "MaskSource",
+    "Point", "Scene", "Sighting", "Stay", "Target", "Vessel", "WaterCount", "from_json",
     "to_json",
-]
+]  # fmt: skip
 
 Point = tuple[float, float]
 """(x, y) or (lon, lat), always in this order."""

@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from eo.core.seams import Outcome
 
-__all__ = ["SerialEngine", "ThreadEngine", "worker_count"]
+__all__ = ["SerialEngine", "ThreadEngine", "attempt", "worker_count"]
 
 Item = TypeVar("Item")
 Value = TypeVar("Value")

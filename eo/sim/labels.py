@@ -16,7 +16,7 @@ import shapely.geometry
 from eo.core.errors import CampaignError
 from eo.core.grid import LONLAT, grid_convergence_deg, project_geometry, utm_epsg
 
-__all__ = ["CallLabel", "Label", "Truth", "axis_of", "in_metres", "read_truth"]
+__all__ = ["SHIP_M", "CallLabel", "Label", "Truth", "axis_of", "in_metres", "read_truth"]
 
 SHIP_M = 60.0
 """Vessels shorter than this count neither way."""

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from eo.core.rows import PortCall
 
-__all__ = ["LoadDraws", "PortLoads", "draw_loads"]
+__all__ = ["SHARED", "LoadDraws", "PortLoads", "draw_loads"]
 
 SHARED = 0.25
 """Share of the variance that all calls have in common: barrels per tonne, the share of
