@@ -103,7 +103,7 @@ def measure_tile(
         to_device(tile.reflectance, device),
         tile.bands,
         to_device(tile.mask, device),
-        reference=tile.reference,
+        reference=_on_device(tile.reference, device),
         grid=grid,
         window=halo,
         sun_elevation_deg=angles.sun_elevation_deg,
@@ -144,6 +144,17 @@ def measure_tile(
         )
     counts = water_counts(tile, water, grid=grid, window=window, halo=halo, aoi=aoi, berths=berths)
     return sightings, counts, pictures
+
+
+def _on_device(reference: Reference | None, device: str) -> Reference | None:
+    if reference is None:
+        return None
+    return Reference(
+        median=to_device(reference.median, device),
+        spread=to_device(reference.spread, device),
+        water=to_device(reference.water, device),
+        clear_looks=to_device(reference.clear_looks, device),
+    )
 
 
 def _angles(scene: Scene, convergence: float) -> _Angles:

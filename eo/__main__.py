@@ -1,0 +1,8 @@
+"""``python -m eo``: the command line."""
+
+from __future__ import annotations
+
+from eo.cli import main
+
+if __name__ == "__main__":
+    main()
