@@ -28,6 +28,7 @@ from eo.sim.looks import LookPlan, convergence_deg
 from eo.sim.masks import scene_classes, usable_data
 from eo.sim.optics import WAVELENGTH_NM
 from eo.sim.options import SimOptions, stream
+from eo.sim.port import vehicles
 from eo.sim.render import render
 from eo.sim.stac import write_campaign, write_catalog, write_json, write_scene
 from eo.sim.traffic import Afloat, afloat_in_look
@@ -176,6 +177,9 @@ def render_look(world: World, plan: LookPlan) -> tuple[Array, Array, dict[str, A
         seed=int(stream(options, "ripples", plan.scene_id).integers(2**31)),
     )
     solids = [*world.port.prisms, *(part for ship in afloat for part in ship.parts)]
+    if options.nuisances.clutter:
+        ashore = stream(options, "ashore", plan.scene_id)
+        solids += vehicles(world.port, ashore, options.extent_m)
     lit = render(solids, surface, plan.light, options.extent_m)
     rng = stream(options, "sky", plan.scene_id)
     cloud = cloud_field(rng, plan.cloud_cover, options.extent_m)

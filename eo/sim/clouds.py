@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from scipy import ndimage
 
-__all__ = ["Cloud", "cloud_field", "fractal_noise"]
+__all__ = ["CLOUD_REFLECTANCE", "Cloud", "cloud_field", "fractal_noise"]
 
 Array = Any
 
@@ -64,7 +64,7 @@ def cloud_field(rng: np.random.Generator, cover: float, extent_m: float) -> Clou
     # A threshold on the sorted field, but over the area itself, which lies at the lattice's origin.
     near = np.roll(field, (size // 6, size // 6), axis=(0, 1))[: size // 3, : size // 3]
     level = np.quantile(near, 1 - cover) if cover < 0.999 else near.min() - 0.5
-    softness = rng.uniform(0.10, 0.35)
+    softness = rng.uniform(0.04, 0.16)
     thickest = rng.uniform(3.0, 12.0) if rng.random() > 0.15 else rng.uniform(0.5, 1.5)
     # Thin rims: the depth grows from nothing just outside the contour to its full value inside.
     rise = np.clip((field - level) / (4.0 * softness) + 0.08, 0.0, 1.0)

@@ -39,7 +39,7 @@ class Nuisances:
     island: bool = True
     """A small rocky island."""
     clutter: bool = True
-    """Pipes, manifold and hatches on deck; vehicles and containers ashore."""
+    """Pipes, manifold and hatches on deck; vehicles and stacks ashore, moved from look to look."""
     trim: bool = True
     """Trim by the stern, as ships in ballast have."""
     texture: bool = True
@@ -84,7 +84,7 @@ class SimOptions:
     """Side of the area in pixels of the finest sensor in use."""
     berths: int = 3
     """Named berths; odd ones have their shade on the quay, even ones on the water."""
-    calls_per_berth_week: float = 0.9
+    calls_per_berth_week: float = 1.0
     """Mean port calls per berth and week."""
     clouds: float = 0.4
     """Mean cloud cover, 0-1."""

@@ -16,7 +16,7 @@ import numpy as np
 from eo.sim.options import SimOptions, stream
 from eo.sim.solids import Prism, box, place, prism, regular
 
-__all__ = ["BerthPlan", "Port", "build_port"]
+__all__ = ["BerthPlan", "Port", "build_port", "vehicles"]
 
 Array = Any
 
@@ -248,3 +248,26 @@ def _rocks(rng: np.random.Generator, x: float, y: float) -> list[Prism]:
         top = "green" if height > 8 else "rock"
         parts.append(prism(points, (0.0, height), top, "rock"))
     return place(parts, x, y, bearing)
+
+
+def vehicles(port: Port, rng: np.random.Generator, extent_m: float) -> list[Prism]:
+    """Return lorries and stacks that stand elsewhere in every look, on quays and ashore."""
+    parts = []
+    along, out = _unit(port.axis_deg), _unit(port.axis_deg + 90)
+    for _ in range(int(rng.integers(6, 16))):
+        if rng.random() < 0.5:
+            berth = port.berths[int(rng.integers(len(port.berths)))]
+            inward = -_unit(berth.outward_deg)
+            spot = np.array([berth.x_m, berth.y_m]) + rng.uniform(4, 12) * inward
+            spot = spot + rng.uniform(-0.45, 0.45) * berth.length_m * along
+        else:
+            spot = (port.shore_m + rng.uniform(15, 80)) * along
+            spot = spot + rng.uniform(-0.6, 0.6) * extent_m * out
+        colour = str(rng.choice(("white", "orange", "hull-blue", "rust", "dark")))
+        size = (float(rng.uniform(6, 16)), float(rng.uniform(2.4, 5.0)))
+        block = box(
+            (0.0, size[0]), (0.0, size[1]), (2.0, 3.9 + rng.uniform(1.5, 4.5)), colour, colour
+        )
+        turn = port.axis_deg + float(rng.choice((0.0, 90.0)))
+        parts += place([block], float(spot[0]), float(spot[1]), turn)
+    return parts

@@ -167,7 +167,7 @@ def _wake(boat: Afloat, x: Array, y: Array) -> Array:
     aside = np.abs((x - boat.x_m) * fy - (y - boat.y_m) * fx)
     reach = 3.0 * boat.length_m
     width = 0.35 * boat.beam_m + 0.03 * np.maximum(behind, 0)
-    along = np.where(behind > 0, np.exp(-behind / reach), 0.0)
+    along = np.where(behind > 0, np.exp(-np.maximum(behind, 0) / reach), 0.0)
     return 0.5 * along * np.exp(-((aside / width) ** 2))
 
 
@@ -188,7 +188,7 @@ def _breakers(port: Port, weather: Weather, x: Array, y: Array, patch: Array) ->
         along = (x - start[0]) * way[0] + (y - start[1]) * way[1]
         out = (x - start[0]) * normal[0] + (y - start[1]) * normal[1]
         inside = (along > 0) & (along < np.hypot(*(stop - start))) & (out > 5.0) & (out < BREAKER_M)
-        near = np.maximum(near, np.where(inside, np.exp(-(out - 6.5) / 6.0), 0.0))
+        near = np.maximum(near, np.where(inside, np.exp(-(np.maximum(out, 5.0) - 6.5) / 6.0), 0.0))
     if port.island and block.distance(shapely.Point(port.island[:2])) < port.island[2] + 6:
         away = np.hypot((x - port.island[0]), (y - port.island[1]))
         near = np.maximum(near, np.where(away < port.island[2] + 6, 0.5, 0.0))
