@@ -210,6 +210,7 @@ def test_nothing_there(tmp_path: Path, server: StacServer) -> None:
         (b'{"hello": 1}', "not STAC"),
         (b"[]", "not STAC"),
         (b"17", "not STAC"),
+        (b'{"type": "FeatureCollection", "features": [{"type": "Feature"}]}', "no STAC items"),
         (b'{"type": "Catalog"}', "not STAC"),
         (b"[" * 100_000, "nested too deeply"),
     ],
@@ -238,6 +239,29 @@ def test_documents_above_the_limit_are_refused(
     (tmp_path / "catalog.json").write_bytes(body)
     with pytest.raises(CatalogError, match="more than 1 MiB"):
         open_catalog(str(tmp_path))
+
+
+def test_one_page_is_not_taken_for_the_whole(server: StacServer) -> None:
+    page = server.answer("GET", {"limit": 10})
+    collection = {
+        "type": "Collection",
+        "stac_version": "1.0.0",
+        "id": "sentinel-2-l2a",
+        "links": [{"rel": "items", "href": "./sentinel-2-l2a/items"}],
+    }
+    server.files = {"/collections/sentinel-2-l2a/items": json.dumps(page).encode(),
+                    "/collections/sentinel-2-l2a": json.dumps(collection).encode()}  # fmt: skip
+    for path in server.files:
+        with pytest.raises(CatalogError, match="one page of"):
+            search(server.url + path)
+    del page["links"]
+    server.files["/collections/sentinel-2-l2a/items"] = json.dumps(page).encode()
+    assert len(search(server.url + "/collections/sentinel-2-l2a")) == 10
+
+
+def test_an_empty_collection_is_a_catalog(tmp_path: Path) -> None:
+    (tmp_path / "none.json").write_text('{"type": "FeatureCollection", "features": []}')
+    assert search(str(tmp_path / "none.json")) == []
 
 
 def test_an_api_without_search_says_so(server: StacServer) -> None:

@@ -26,6 +26,7 @@ from eo.access.filecatalog import (
     is_item,
     is_item_list,
     is_static,
+    refuse_single_page,
 )
 from eo.access.hrefs import absolute, is_remote, local_path, with_absolute_hrefs
 from eo.access.web import Patience, bare, get_json, new_session, parse_json
@@ -109,8 +110,10 @@ def _read_local(place: str) -> Any:
 def _must_be_stac(document: Any, place: str) -> None:
     if is_static(document) or is_item(document) or is_item_list(document):
         return
-    found = type(document).__name__
-    if isinstance(document, dict):
+    found = f"a JSON {type(document).__name__}"
+    if isinstance(document, dict) and document.get("type") == "FeatureCollection":
+        found = "GeoJSON features that are no STAC items (none has assets)"
+    elif isinstance(document, dict):
         found = "an object with " + (
             ", ".join(repr(key) for key in list(document)[:6]) or "no keys"
         )
@@ -128,6 +131,7 @@ def _open_remote(place: str, progress: Progress | None, patience: Patience) -> C
     session = new_session(patience)
     document = get_json(session, place)
     _must_be_stac(document, bare(place))
+    refuse_single_page(document, place)
     if is_static(document) and _search_link(document) is not None:
         return ApiCatalog(place, document, session, progress)
     if is_static(document) and as_list(document.get("conformsTo")):

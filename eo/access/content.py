@@ -30,7 +30,7 @@ __all__ = ["Content", "content_of", "files_of"]
 Meaning = Literal["reflectance", "radiance", "visual"]
 
 _RASTER_TYPE = re.compile(r"(?i)tiff|jp2|jpeg2000|image/x\.")
-_RASTER_FILE = re.compile(r"(?i)\.(tiff?|jp2|j2k|vrt)(?:$|[?#])")
+_RASTER_FILE = re.compile(r"(?i)\.(tiff?|jp2|j2k)(?:$|[?#])")
 _JP2 = re.compile(r"(?i)jp2|j2k|jpeg2000")
 _PASSED_OVER = re.compile(
     r"(?i)preview|overview|thumb|browse|quick.?look|tilejson|^aot|^wvp|^cld|^snw|^snow|^cloud"

@@ -19,9 +19,18 @@ from eo.access.filters import Wanted
 from eo.access.hrefs import absolute, is_remote, with_absolute_hrefs
 from eo.access.items import BROKEN, NOTES
 from eo.access.odata import is_odata_answer, item_of_product
+from eo.access.web import bare
 from eo.core.errors import CatalogError
 
-__all__ = ["FileCatalog", "ParquetCatalog", "Progress", "is_item", "is_item_list", "is_static"]
+__all__ = [
+    "FileCatalog",
+    "ParquetCatalog",
+    "Progress",
+    "is_item",
+    "is_item_list",
+    "is_static",
+    "refuse_single_page",
+]
 
 log = logging.getLogger(__name__)
 
@@ -45,23 +54,41 @@ def is_static(document: Any) -> bool:
 
 
 def is_item(document: Any) -> bool:
-    """Whether a document is one STAC item."""
-    return isinstance(document, dict) and document.get("type") == "Feature"
+    """Whether a document is one STAC item, and not any other GeoJSON feature."""
+    if not isinstance(document, dict) or document.get("type") != "Feature":
+        return False
+    return "assets" in document or "stac_version" in document or BROKEN in document
 
 
 def is_item_list(document: Any) -> bool:
-    """Whether a document holds many items: a FeatureCollection, a list, an OData answer."""
+    """Whether a document holds many items: a FeatureCollection, a list, an OData answer.
+
+    One good item is enough: the others come out as what they are. An empty collection is one.
+    """
     if isinstance(document, list):
-        return all(is_item(entry) or not isinstance(entry, dict) for entry in document) and any(
-            is_item(entry) for entry in document
-        )
+        return any(is_item(entry) for entry in document)
     if is_odata_answer(document):
         return isinstance(document["value"], list)
-    return (
-        isinstance(document, dict)
-        and document.get("type") == "FeatureCollection"
-        and isinstance(document.get("features"), list)
-    )
+    if not isinstance(document, dict) or document.get("type") != "FeatureCollection":
+        return False
+    features = document.get("features")
+    return isinstance(features, list) and (not features or any(map(is_item, features)))
+
+
+def refuse_single_page(document: Any, place: str) -> None:
+    """Refuse one page of many, which would pass for the whole.
+
+    Raises
+    ------
+    CatalogError
+        If the document has a link to a next page.
+    """
+    links = as_dicts(document.get("links")) if isinstance(document, dict) else []
+    if is_item_list(document) and any(link.get("rel") == "next" for link in links):
+        raise CatalogError(
+            f"{bare(place)} is one page of an API's answer; give the root of the STAC API (its "
+            "landing page), and name the collection in 'collections'"
+        )
 
 
 class FileCatalog:
@@ -153,6 +180,8 @@ class FileCatalog:
         except CatalogError as error:
             log.warning("%s", error)
             return _broken(link, str(error))
+        if is_remote(href):
+            refuse_single_page(found, href)
         if is_static(found) or is_item(found) or is_item_list(found):
             return found
         if link.get("rel") == "item" and isinstance(found, dict):
@@ -241,7 +270,7 @@ def _listed(document: Any) -> list[Any]:
     if isinstance(document, list):
         return document
     if is_odata_answer(document):
-        return [item_of_product(product) for product in as_dicts(document["value"])]
+        return [item_of_product(p) if isinstance(p, dict) else p for p in document["value"]]
     if is_item_list(document):
         return list(document["features"])
     return [document]
