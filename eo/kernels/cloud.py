@@ -51,14 +51,17 @@ RIM_WIDTH_M = 60.0
 MARGIN_M = 15.0
 """Margin around cloud: light leaks over its edge."""
 
-SHARPEST = 0.28
+SHARPEST = 0.26
 """Edge gradient per 10 m pixel, as a share of the step across it, above which an object is built,
 not cloud: roofs and quays have 0.26-0.39 in Sentinel-2 images, clouds 0.18-0.25. A cloud's edge
 has a width in metres, so finer pixels must show it softer (clouds at 3 m have 0.09-0.14, quays
 0.18-0.25); pixels coarser than `_FINE_M` cannot tell."""
 
-SHARPEST_UNCONFIRMED = 0.25
+SHARPEST_UNCONFIRMED = 0.22
 """The same where no shadow bears the clouds out: bright ground throws none."""
+
+FLOOR_MAX = 0.1
+"""Highest dark level believed: under an overcast the darkest pixel is cloud."""
 
 BLOCK_ROWS = 256
 """Rows per block of the pixelwise part, so that its temporaries stay small."""
@@ -148,7 +151,7 @@ def scene_floors(reflectance: Array, bands: tuple[str, ...], valid: Array) -> Fl
     """Return the dark level of each band over the `valid` pixels."""
     return Floors(
         **{
-            key: dark_floor(reflectance[bands.index(name)], valid)
+            key: min(dark_floor(reflectance[bands.index(name)], valid), FLOOR_MAX)
             for key, name in _used(bands).items()
         }
     )
@@ -184,7 +187,7 @@ def cloudiness(reflectance: Array, bands: tuple[str, ...], floors: Floors) -> Ar
     """
     xp, _ = namespace(reflectance)
     used = _used(bands)
-    planes = {key: reflectance[bands.index(name)] for key, name in used.items()}
+    planes = {key: reflectance[bands.index(name), ...] for key, name in used.items()}
     if xp.__name__ == "cupy":
         return _fused_cloudiness(xp, planes, floors)
     height = reflectance.shape[1]
@@ -192,7 +195,9 @@ def cloudiness(reflectance: Array, bands: tuple[str, ...], floors: Floors) -> Ar
         return _cloudiness(xp, planes, floors)
     return xp.concat(
         [
-            _cloudiness(xp, {k: p[i : i + BLOCK_ROWS, :] for k, p in planes.items()}, floors)
+            _cloudiness(
+                xp, {k: p[i : min(i + BLOCK_ROWS, height), :] for k, p in planes.items()}, floors
+            )
             for i in range(0, height, BLOCK_ROWS)
         ],
         axis=0,
@@ -308,13 +313,16 @@ def _objects(  # noqa: PLR0917 - the planes, and what they are judged by
 ) -> Array:
     """Cloud objects: wide bright seeds with soft edges, grown into their rims."""
     cut = _cut(xp, score[valid])
-    seed = score > max(0.12, 1.3 * cut)
+    smooth = ndi.uniform_filter(score, 3)
+    bright = max(0.12, 1.3 * cut)
+    # Well inside cloud its mean decides, so that noise does not riddle a thin overcast.
+    seed = (score > bright) | (ndi.minimum_filter(smooth, 5) > bright)
     seed = _open(ndi, xp, seed, SEED_WIDTH_M / 2 / gsd_m)
     if gsd_m <= _FINE_M:
         seed = _drop_sharp(xp, ndi, seed, score, valid, _limit(sharpest, gsd_m))
     if not bool(seed.any()):
         return seed
-    weak = (ndi.uniform_filter(score, 3) > cut) | seed
+    weak = (smooth > cut) | seed
     labels, count = ndi.label(weak)
     touched = xp.bincount((labels * seed).ravel(), minlength=int(count) + 1) > 0
     touched[0] = False

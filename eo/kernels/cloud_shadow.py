@@ -90,6 +90,9 @@ def cloud_shadow(
     xp, ndi = namespace(band)
     if min(band.shape) < _MIN_SIDE_PX:
         return None
+    if float(water.sum()) < float(cloud.sum()):
+        # So little water may be the shade itself: it is as dark, and the scene's floor is there.
+        water = xp.zeros_like(water)
     on_water = water & valid & ~cloud
     on_land = valid & ~water & ~cloud
     depth = xp.where(
@@ -142,6 +145,8 @@ def darker_than_around(
     valid = xp.isfinite(band + visible)
     on_water = _darkness(xp, ndi, fill_holes(visible, valid), valid & water, gsd_m)
     on_land = _darkness(xp, ndi, fill_holes(band, valid), valid & ~water, gsd_m)
+    # A patch is judged, not its noise.
+    on_water, on_land = ndi.uniform_filter(on_water, 7), ndi.uniform_filter(on_land, 7)
     return valid & xp.where(water, on_water > DARK_WATER / 2, on_land > DARK / 2)
 
 
