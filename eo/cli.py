@@ -29,8 +29,10 @@ app = typer.Typer(
 )
 _console = Console(stderr=True, highlight=False)
 
-Campaigns = Annotated[list[Path], typer.Argument(help="Campaign files (YAML).")]
-OneCampaign = Annotated[Path, typer.Argument(help="Campaign file (YAML).")]
+Campaigns = Annotated[
+    list[Path], typer.Argument(help="Campaign files.", metavar="CAMPAIGN.yaml")
+]
+OneCampaign = Annotated[Path, typer.Argument(help="Campaign file.", metavar="CAMPAIGN.yaml")]
 Output = Annotated[
     Path | None,
     typer.Option(
@@ -52,7 +54,7 @@ Workers = Annotated[
 ]
 LogJson = Annotated[bool, typer.Option("--log-json", help="Log JSON lines, without a bar.")]
 Verbose = Annotated[bool, typer.Option("--verbose", help="Log what is done, in detail.")]
-RunFolderArgument = Annotated[Path, typer.Argument(help="Folder of a run.")]
+RunFolderArgument = Annotated[Path, typer.Argument(help="Folder of a run.", metavar="RUN")]
 
 
 class SimSensor(enum.StrEnum):
@@ -296,7 +298,7 @@ def export(
 
 @app.command()
 def simulate(
-    out: Annotated[Path, typer.Argument(help="Folder to render into.")],
+    out: Annotated[Path, typer.Argument(help="Folder to render into.", metavar="OUT")],
     days: Annotated[int, typer.Option(min=1, help="Days of the season.")] = 40,
     looks: Annotated[int | None, typer.Option(min=1, help="Number of scenes.")] = None,
     sensor: Annotated[SimSensor, typer.Option(help="Which sensors look.")] = SimSensor.planetscope,
@@ -333,7 +335,12 @@ def simulate(
 
 @app.command()
 def score(
-    run_folder: Annotated[list[Path], typer.Argument(help="Run folders, then truth last.")],
+    run_folder: Annotated[
+        list[Path],
+        typer.Argument(
+            help="Run folder, then its truth.json or labels.geojson.", metavar="RUN TRUTH"
+        ),
+    ],
 ) -> None:
     """Hold runs against truth.json or labelled outlines: RUN TRUTH [RUN TRUTH ...]."""
     from eo.core.errors import CampaignError

@@ -10,8 +10,8 @@
     |   |-- AssetError          3  a file of the scene is missing, cut off or no raster
     |   |-- BandError           3  a band that is needed is not in the scene
     |   `-- GridError           3  the scene cannot be brought onto the cube's grid
-    |-- EngineError             1  the work could not be carried out (no GPU, no workers)
-    `-- DeviceError             1  arrays live on different devices, or the device is absent
+    |-- EngineError             2  the engine asked for cannot be had (no GPU, no workers)
+    `-- DeviceError             2  arrays live on different devices, or the device is absent
 
 A message says what was asked, what was found, and the way out.
 """
@@ -87,9 +87,11 @@ class EngineError(EoError):
     """The work cannot be carried out as asked: no GPU, no workers, no scheduler."""
 
     kind = "engine"
+    exit_code = 2
 
 
 class DeviceError(EoError):
     """Arrays live on different devices, or the device asked for is absent."""
 
     kind = "device"
+    exit_code = 2
