@@ -71,8 +71,10 @@ lowest: pyproject.toml  ## tests at the lowest versions that pyproject.toml allo
 	uv pip install --quiet --python .make/lowest --resolution lowest-direct -e '.[test]'
 	.make/lowest/bin/python -m pytest $(PYTEST_FLAGS) -m 'not slow and not data' -p no:cacheprovider
 
-bench: $(INSTALLED)  ## the benchmarks, with what they ran on
-	$(BIN)/python -m benchmarks
+bench: $(INSTALLED)  ## speed and memory, each a ratio taken in one run, into runs/bench
+	mkdir -p runs/bench
+	$(BIN)/python benchmarks/read_stack.py --json runs/bench/read_stack.json
+	$(BIN)/python benchmarks/campaign.py --json runs/bench/campaign.json
 
 lock:  ## renew uv.lock and requirements.lock (needs uv)
 	uv lock

@@ -57,6 +57,8 @@ def test_ci_and_contributing_use_targets_that_exist(repo_root: Path) -> None:
         "lowest",
         "clean",
     } <= targets
+    for script in re.findall(r"\bbenchmarks/\w+\.py", make):
+        assert (repo_root / script).is_file(), script
     for name in (".ci/run", "CONTRIBUTING.md"):
         used = set(re.findall(r"^\s*make ([a-z]+)", (repo_root / name).read_text(), re.MULTILINE))
         assert used
