@@ -154,6 +154,7 @@ def test_text_from_outside_is_escaped(tmp_path: Path) -> None:
         detections=[replace(base.detections[0], fill_status=EVIL, scene_id=EVIL)],
         totals=[replace(t, note=EVIL) for t in base.totals],
         vessel_names={EVIL: EVIL},
+        interest_marked=True,
         provenance={EVIL: EVIL},
     )
     text = page(result, tmp_path)
@@ -207,7 +208,9 @@ def test_missing_pictures_and_fills_are_no_fault(tmp_path: Path) -> None:
     text = page(report_input(3, chips=lambda _: None), tmp_path)
     assert "<image" not in text
     bare = port_call(1, 3.0, barrels=None, direction="unclear")
-    assert "Fill was not measured" in page(report_input(0, calls=[bare]), tmp_path)
+    text = page(report_input(0, calls=[bare]), tmp_path)
+    assert "Fill was not measured" in text
+    assert "nothing can be drawn against the cap" in text
 
 
 def test_where_nobody_is_marked_all_are_of_interest(tmp_path: Path) -> None:

@@ -130,6 +130,21 @@ def test_unmeasured_loads_enter_the_estimate_and_not_what_was_seen() -> None:
     assert none.barrels_est_p50 is None
 
 
+def test_a_call_of_unclear_direction_counts_with_what_it_may_have_loaded() -> None:
+    either = port_call(1, 3.0, after=2.0, direction="unclear", barrels=(-30e3, 2e3, 30e3))
+    row = totals([either], daily())["all"]
+    assert row.barrels_seen_p05 == 0.0
+    assert row.barrels_seen_p95 == pytest.approx(30e3, rel=0.05)
+    assert "1 of 1 calls of unclear direction" in (row.note or "")
+
+
+def test_ships_there_before_the_first_look_are_named_in_the_note() -> None:
+    call = port_call(1, 0.2)
+    row = totals([call], daily(), stays=[stay(call, counts=False)])["all"]
+    assert row.calls_seen == 0
+    assert "1 more in port before the first clear look" in (row.note or "")
+
+
 def test_order_and_repetition_never_show() -> None:
     calls = [port_call(i, 6.0 * i + 1, after=6.0 * i) for i in range(30)]
     looks = daily(0.7)

@@ -2,7 +2,8 @@
 
 A call's barrels come as three percentiles; a sum needs draws. Calls whose load could not be
 measured, and calls that nobody saw, are drawn from the loads that were measured, so that they
-enter the estimate and never what was seen. Only loadings are summed.
+enter the estimate and never what was seen. Only loadings are summed: a call of unclear direction
+counts with what it may have loaded, and nothing where it discharged.
 """
 
 from __future__ import annotations
@@ -45,7 +46,9 @@ class PortLoads:
     at: NDArray[np.int_]
     """(call,) month of each call."""
     measured: NDArray[np.bool_]
-    """(call,) whether it is known what the call loaded, be it nothing."""
+    """(call,) whether something is known of what the call loaded, be it nothing."""
+    unclear: NDArray[np.bool_]
+    """(call,) measured, but not which way cargo went."""
     barrels: Floats
     """(draw, call) barrels loaded; 0 for calls that were not measured."""
     unseen: Floats | None
@@ -55,8 +58,14 @@ class PortLoads:
         """Return the draws of one month, or of all."""
         mine = np.ones(self.at.size, bool) if month is None else self.at == month
         known = mine & self.measured
-        blind = int((mine & ~self.measured).sum())
-        notes = (f"{blind} of {int(mine.sum())} calls without a measured load",) if blind else ()
+        notes = tuple(
+            f"{number} of {int(mine.sum())} calls {what}"
+            for number, what in (
+                (int((mine & ~self.measured).sum()), "without a measured load"),
+                (int((mine & self.unclear).sum()), "of unclear direction"),
+            )
+            if number
+        )
         seen = self.barrels[:, known].sum(axis=1)
         total = None
         if self.unseen is not None:
@@ -119,15 +128,16 @@ def draw_loads(
         unseen = _unseen(missed + blind, barrels[:, loading], measured, loading, rng)
     elif missed is not None and not missed.any():
         unseen = np.zeros(missed.shape) if not len(calls) else None
-    return PortLoads(at=at, measured=measured, barrels=barrels, unseen=unseen)
+    unclear = measured & np.array([c.direction == "unclear" for c in calls], dtype=bool)
+    return PortLoads(at=at, measured=measured, unclear=unclear, barrels=barrels, unseen=unseen)
 
 
 def _load(call: PortCall) -> tuple[float, float, float] | tuple[()] | None:
-    """Percentiles of the barrels loaded; () where she discharged, None where it is unknown."""
+    """Percentiles of the barrels moved; () where she discharged, None where it is unknown."""
     if call.direction == "discharging":
         return ()
     spread = (call.barrels_p05, call.barrels_p50, call.barrels_p95)
-    if call.direction != "loading" or None in spread:
+    if None in spread:
         return None
     low, mid, high = (float(v) for v in spread if v is not None)
     return (min(low, mid), mid, max(high, mid))

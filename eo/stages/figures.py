@@ -198,7 +198,13 @@ def monthly_chart(totals: Sequence[PortTotal]) -> str:
         figure = Figure(figsize=(9.2, 3.2), layout="constrained")
         axes = figure.subplots()
         x = range(len(totals))
-        axes.bar(x, [t.calls_seen for t in totals], width=0.62, color=SEEN, label="seen")
+        axes.bar(
+            x,
+            [t.calls_seen for t in totals],
+            width=0.62 * min(1.0, len(totals) / 6.0),
+            color=SEEN,
+            label="seen",
+        )
         known = [
             (i, t.calls_est_p05, t.calls_est_p50, t.calls_est_p95)
             for i, t in enumerate(totals)

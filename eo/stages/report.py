@@ -152,7 +152,7 @@ def _context(result: ReportInput) -> dict[str, Any]:
                 interest_marked=result.interest_marked,
             )
         )
-        if shown_loads or campaign.annual_cap_barrels is not None
+        if shown_loads
         else None,
         "monthly_svg": _safe(monthly_chart(months)) if months else None,
         "calendar": calendar,

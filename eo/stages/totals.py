@@ -118,6 +118,7 @@ def port_totals(
         draws=DRAWS,
         rng=rng,
     )
+    early = [s.first_seen for s in by_id.values() if _there_before(s)]
     rows = []
     for i, month in enumerate([*months, _Month(name="all", start=start, end=end)]):
         only = i if i < len(months) else None
@@ -129,9 +130,15 @@ def port_totals(
                 passes=_passes([k for k in shown if only is None or _within(k, month)]),
                 estimate=_estimate(missed, only),
                 loads=loads.over(only),
+                early=sum(month.start <= t < month.end for t in early),
             )
         )
     return rows
+
+
+def _there_before(stay: Stay) -> bool:
+    """Whether a stay is no call only because no look shows when she came."""
+    return not stay.counts and stay.arrival_after is None and stay.berth is not None
 
 
 def arrival_time(call: PortCall) -> dt.datetime:
@@ -263,6 +270,7 @@ def _row(
     passes: _Passes,
     estimate: tuple[Floats, float] | None,
     loads: LoadDraws,
+    early: int,
 ) -> PortTotal:
     counts: list[float | None] = [None] * 3
     if estimate is not None:
@@ -289,7 +297,7 @@ def _row(
         barrels_est_p50=likely[1],
         barrels_est_p95=likely[2],
         exposure=exposure,
-        note=_note(passes, exposure, loads),
+        note=_note(passes, exposure, loads, early),
     )
 
 
@@ -300,7 +308,7 @@ def _spread(draws: Floats | None) -> tuple[float | None, float | None, float | N
     return float(low), float(mid), float(high)
 
 
-def _note(passes: _Passes, exposure: float | None, loads: LoadDraws) -> str | None:
+def _note(passes: _Passes, exposure: float | None, loads: LoadDraws, early: int) -> str | None:
     notes = []
     if passes.looks == 0:
         notes.append("no looks")
@@ -310,5 +318,7 @@ def _note(passes: _Passes, exposure: float | None, loads: LoadDraws) -> str | No
         notes.append("no look of known time shows the port: nothing can be estimated")
     elif exposure < PRIOR_DOMINATED_BELOW:
         notes.append("prior-dominated")
+    if early:
+        notes.append(f"{early} more in port before the first clear look: arrival unknown")
     notes.extend(loads.notes)
     return "; ".join(notes) or None
