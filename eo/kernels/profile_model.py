@@ -62,6 +62,8 @@ class ProfileBatch:
     shaded side [m on the ground]."""
     along: Array
     """(vessel, pixel) place along the parallel mid-body, -1 to 1."""
+    half_length_m: Array
+    """(vessel,) half the mid-body's length: metres along per unit of `along`."""
     valid: Array
     """(vessel, pixel) 1 where the pixel is used, else 0."""
     widths_m: Array

@@ -23,6 +23,11 @@ from eo.kernels.profile_model import (
 __all__ = ["BestFit", "pick_best", "reweigh", "width_information"]
 
 _STUDENT_DOF = 4.0
+_ROWS = 64
+_DARK_SIGMAS = 4.0
+_TALL_REACH_M = 6.5
+"""A crane stands within a manifold's half length of the manifold."""
+_TALL_WEIGHT = 0.02
 _BLOCKS = 8
 """Blocks along the hull whose scores measure correlation."""
 _PRIOR_INFLATION = 2.0
@@ -104,7 +109,34 @@ def reweigh(batch: ProfileBatch, state: ProfileState, best: BestFit, xp: Any) ->
     uneven = 1.0 + (ratio[:, None] - 1.0) * xp.clip(deck_share, 0.0, 1.0)
     square = xp.mean((best.residual / noise[..., None]) ** 2, axis=1) / uneven
     student = xp.minimum((_STUDENT_DOF + 1.0) / (_STUDENT_DOF + square), 1.0)
-    return replace(state, weight=valid * student / uneven, noise=noise, edges_m=best.shared[:, :2])
+    tall = _beside_tall_things(batch, best, noise, xp)
+    weight = valid * student * xp.where(tall, _TALL_WEIGHT, 1.0) / uneven
+    return replace(state, weight=weight, noise=noise, edges_m=best.shared[:, :2])
+
+
+def _beside_tall_things(batch: ProfileBatch, best: BestFit, noise: Array, xp: Any) -> Array:
+    """Return where (vessel, pixel) something taller than the deck edge throws its shade.
+
+    A crane or mast darkens water beyond the strip; near the hull its shade, and that of the
+    manifold it serves, would pass for a wider strip. The rows that show such a dark spot lose
+    their shaded side, unless that were most rows.
+    """
+    blur = xp.exp(best.shared[:, 2:3])
+    edge = best.shared[:, 1:2] + best.width_m[:, None] + 1.5 * blur
+    score = xp.mean(best.residual / noise[..., None], axis=1)
+    dark = (batch.valid > 0) & (batch.across_m > edge) & (score < -_DARK_SIGMAS)
+    step = xp.maximum(batch.pixel_m, batch.half_length_m / (0.5 * _ROWS))[:, None]
+    row = xp.floor((batch.along + 1.0) * batch.half_length_m[:, None] / step)
+    member = xp.clip(row, 0, _ROWS - 1)[..., None] == xp.arange(_ROWS)
+    hit = xp.any(dark[..., None] & member, axis=1)
+    known = xp.any((batch.valid > 0)[..., None] & member, axis=1)
+    index = xp.arange(_ROWS)
+    apart = xp.abs(index[:, None] - index)[None] * step[..., None]
+    near = apart <= xp.maximum(_TALL_REACH_M, step[..., None])
+    hit = xp.any(hit[:, :, None] & near, axis=1) & known
+    few = xp.sum(hit, axis=1) <= 0.6 * xp.sum(known, axis=1)
+    hit = hit & few[:, None]
+    return xp.any(hit[:, None, :] & member, axis=-1) & (batch.across_m > 0.3 * best.shared[:, 1:2])
 
 
 def width_information(

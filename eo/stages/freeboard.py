@@ -31,6 +31,7 @@ FREEBOARD_STEP_M = 0.1
 _LARGEST_M = 25.0
 _GRID_M = np.arange(0.0, _LARGEST_M + 0.05, FREEBOARD_STEP_M)
 _FIT_STEP_M = 0.25
+_MANIFOLD = REASONS.index("manifold")
 _MIN_BEAM_PX = 1.4
 _MIN_ROWS = 4.0
 """Fewer rows of pixels along the mid-body cannot tell a strip from a wave."""
@@ -156,12 +157,17 @@ def _usable_rows(
     aboard = np.abs(pixels.across_m) < edge
     zone = beside | aboard
     expected = (strip + 1.2 * size + hull.beam_m) / size
-    used = np.bincount(row[zone & (pixels.code == 0)], minlength=count)
-    good = (used >= 0.6 * expected) & ~_cluttered(pixels, beside, row, count)
+    free = ~_cluttered(pixels, beside, row, count)
+    least = max(_MIN_ROWS, _MIN_ROW_SHARE * count)
+    # Rows beside the manifold are used only where the others are too few.
+    for usable in (pixels.code == 0, (pixels.code == 0) | (pixels.code == _MANIFOLD)):
+        good = (np.bincount(row[zone & usable], minlength=count) >= 0.6 * expected) & free
+        if good.sum() >= least:
+            break
     lost = _leading_reason(pixels, zone, expected * count)
-    if good.sum() < max(_MIN_ROWS, _MIN_ROW_SHARE * count):
+    if good.sum() < least:
         return pixels, int(good.sum()), lost or "outside"
-    keep = good[row] & (pixels.code == 0) & ~_against_quay(pixels, row, edge, size, count)
+    keep = good[row] & usable & ~_against_quay(pixels, row, edge, size, count)
     if (keep & beside).sum() < 6 or (keep & aboard).sum() < 6:
         return pixels, int(good.sum()), lost or "too-small"
     return (
@@ -210,7 +216,7 @@ def _leading_reason(pixels: HullPixels, zone: Any, expected: float) -> str | Non
     """Return the status that cost most of the zone's pixels."""
     lost = np.bincount(pixels.code[zone], minlength=len(REASONS)).astype(float)
     lost[REASONS.index("outside")] += max(0.0, expected - float(zone.sum()))
-    lost[0] = lost[REASONS.index("structure")] = 0.0
+    lost[[0, REASONS.index("structure"), _MANIFOLD]] = 0.0
     worst = int(np.argmax(lost))
     return REASONS[worst] if lost[worst] > 0 else None
 
@@ -239,6 +245,7 @@ def _batch(
         values=pixels.values[None],
         across_m=pixels.across_m[None],
         along=((2.0 * pixels.along_m - start - end) / (end - start))[None],
+        half_length_m=one(0.5 * (end - start)),
         valid=np.ones((1, pixels.across_m.size)),
         widths_m=(heights * geometry.metres_per_metre)[None],
         beam_m=one(hull.beam_m),

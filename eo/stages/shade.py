@@ -23,8 +23,18 @@ from eo.physics.shadow import ShadowGeometry
 
 __all__ = ["REASONS", "HullPixels", "body_limits_m", "gather_pixels", "largest_freeboard_m"]
 
-REASONS = ("", "outside", "saturated", "cloud", "occupied", "shade-on-quay", "structure")
-"""Why a pixel is struck out, by code; 0 is a pixel in use."""
+REASONS = (
+    "",
+    "outside",
+    "saturated",
+    "cloud",
+    "occupied",
+    "shade-on-quay",
+    "structure",
+    "manifold",
+)
+"""Why a pixel is struck out, by code; 0 is a pixel in use. The last two are the ship's own doing
+and never a status; `manifold` gives way where too few rows are left."""
 
 _STERN_SHARE = 0.27
 _BOW_SHARE = 0.22
@@ -33,6 +43,8 @@ _BLIND_SHARE = 0.25
 bow, and at either end where the bow is not known."""
 
 
+_MANIFOLD_SHADOW = 1.25
+"""Metres of shadow per metre of height below which a crane's shade stays close to the strip."""
 _HOUSE_SHARE = 0.22
 """Superstructure ends this share of the length from the stern."""
 
@@ -125,6 +137,7 @@ def gather_pixels(
     occupied = (code == REASONS.index("occupied")) & (np.abs(across) > 0.5 * hull.beam_m)
     strike(_close_to(along, across, occupied, 1.6 * pixel_m) & beyond, "occupied")
     strike(_under_structure(along, across, hull, geometry, pixel_m), "structure")
+    strike(_beside_manifold(along, across, hull, geometry), "manifold")
     return HullPixels(
         values=values,
         along_m=along,
@@ -187,6 +200,21 @@ def _too_bright(values: Any, code: Any, across_m: Any, hull: Hull, pixel_m: floa
     limit = water + np.maximum(0.6 * np.abs(water), 6.0 * spread)
     brighter = np.nan_to_num(values, nan=-np.inf) > limit[:, None]
     return beyond & (brighter.sum(axis=0) >= min(2, len(values)))
+
+
+def _beside_manifold(along_m: Any, across_m: Any, hull: Hull, geometry: ShadowGeometry) -> Any:
+    """Where manifold and hose crane, amidships, may throw their shade beside the hull's own.
+
+    They stand in the middle of the cargo tanks, a little forward of amidships; from one to ten
+    metres above the deck, their shade makes the strip too wide. Under a low sun the crane's
+    shade reaches far beyond the strip and the fit sees it by itself.
+    """
+    if geometry.shadow_per_m > _MANIFOLD_SHADOW:
+        return np.zeros(along_m.shape, dtype=bool)
+    shift = 0.04 * hull.length_m * geometry.shadow_along_per_m
+    middle, half = (0.03, 0.09) if hull.bow_known else (0.0, 0.11)
+    near = np.abs(along_m - shift - middle * hull.length_m) < half * hull.length_m
+    return near & (across_m > 0.1 * hull.beam_m)
 
 
 def _under_structure(
