@@ -50,7 +50,7 @@ class Box:
     width_sd_px: float = 1.0
     """Standard deviation of the width."""
     roughness_px: float = 0.0
-    """Median deviation of the sides' edge points from straight lines."""
+    """Median deviation of the edge points of the rougher side from a straight line."""
     sides: tuple[bool, bool] = (True, True)
     """Whether each side (towards -v, +v) was seen as an edge."""
 
@@ -151,7 +151,7 @@ def _fit_sides(cover: Array, box: Box) -> Box:
     slope = float(np.average(slopes, weights=weights))
     width = max(offsets[1] - offsets[0], 0.5)
     row, col = box.at(0.0, (offsets[0] + offsets[1]) / 2)
-    rough = float(np.mean(roughs))
+    rough = float(np.max(roughs))
     edge_sd = math.hypot(0.12, 1.5 * rough / math.sqrt(max(u.size * _STEP_PX, 1.0)))
     return replace(
         box,

@@ -13,11 +13,10 @@ import scipy.ndimage as ndi
 
 from eo.core.xp import Array
 from eo.kernels.hullfit import Box, box_weights, first_guess, fit_box
-from eo.stages.parting import fade, softness, split_lengthwise, without_wake
+from eo.stages.parting import fade, softness, split_lengthwise, split_sideways, without_wake
 from eo.stages.pixels import Pixels
 
-__all__ = ["LEAST_CHANCE",
-    "LEAST_LENGTH_M", "Found", "afloat", "boxes_of", "hull_shape"]
+__all__ = ["LEAST_CHANCE", "LEAST_LENGTH_M", "Found", "afloat", "boxes_of", "hull_shape"]
 
 LEAST_LENGTH_M = 25.0
 LEAST_CHANCE = 0.5
@@ -25,6 +24,11 @@ LEAST_CHANCE = 0.5
 _LARGEST_M2 = 460.0 * 70.0
 """Plan area of the largest ships afloat: more is land."""
 _LEAST_M2 = 150.0
+_LEAST_CRAFT_M2 = 90.0
+_SEAM_M = 3.0
+"""A fringe this wide along a fitted hull is her own blur."""
+_STOUT = 4.6
+"""Length over breadth below which an object may be two hulls side by side."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -63,31 +67,48 @@ def boxes_of(member: Array, where: tuple[slice, slice], scene: Pixels) -> list[B
 
 
 def _hull_and_craft(member: Array, where: tuple[slice, slice], scene: Pixels) -> list[Box]:
-    """Fit the main hull of one object, then smaller ones that lie against it."""
-    m2 = scene.pixel_m**2
-    own = np.where(ndi.binary_dilation(member), scene.cover[where], np.float32(0))
-    guess = first_guess(member * own, 0, 0)
-    if guess.length_px * scene.pixel_m < LEAST_LENGTH_M:
+    """Fit the main hull of one object, then what lies against it."""
+    main = _fit(member, member, where, scene)
+    if main is None:
         return []
-    shift = (where[0].start, where[1].start)
-    padded = np.pad(own, 2)
-    main = fit_box(padded, replace(guess, row=guess.row + 2, col=guess.col + 2))
-    main = replace(main, row=main.row - 2 + shift[0], col=main.col - 2 + shift[1])
-    main = without_wake(main, scene)
-    boxes = [main]
-    weights, inside = box_weights(scene.cover.shape, main, grow_px=5.0 / scene.pixel_m)
+    if main.length_px / main.width_px < _STOUT or main.roughness_px > 0.5:
+        parts = split_sideways(member, where, main, scene)
+        if len(parts) > 1:
+            fits = [_fit(part, member, where, scene) for part in parts]
+            return [box for box in fits if box is not None]
+    return [main, *_craft(main, member, where, scene)]
+
+
+def _fit(member: Array, whole: Array, where: tuple[slice, slice], scene: Pixels) -> Box | None:
+    """Fit one hull to the pixels of `member` and their fringe, without the rest of `whole`."""
+    own = ndi.binary_dilation(member) & ~(whole & ~member)
+    cover = np.where(own, scene.cover[where], np.float32(0))
+    guess = first_guess(member * cover, 0, 0)
+    if guess.length_px * scene.pixel_m < LEAST_LENGTH_M:
+        return None
+    # The object's window may cut its fringe: two pixels of water around.
+    box = fit_box(np.pad(cover, 2), replace(guess, row=guess.row + 2, col=guess.col + 2))
+    box = replace(box, row=box.row - 2 + where[0].start, col=box.col - 2 + where[1].start)
+    return without_wake(box, scene)
+
+
+def _craft(main: Box, member: Array, where: tuple[slice, slice], scene: Pixels) -> list[Box]:
+    """Tugs and barges that lie against a hull: what her box leaves over."""
+    weights, inside = box_weights(scene.cover.shape, main, grow_px=_SEAM_M / scene.pixel_m)
     rest = np.zeros(scene.cover.shape, bool)
     rest[where] = member
     rest = rest[inside] & (weights < 0.5)
     parts, count = ndi.label(rest)
+    boxes = []
+    longest = min(90.0, 0.8 * main.length_px * scene.pixel_m)
     for k in range(1, count + 1):
         part = parts == k
-        if float(part.sum()) * m2 < _LEAST_M2:
+        if float(part.sum()) * scene.pixel_m**2 < _LEAST_CRAFT_M2:
             continue
-        other = first_guess(part * scene.cover[inside], inside[0].start, inside[1].start)
-        long, wide = other.length_px * scene.pixel_m, other.width_px * scene.pixel_m
-        if LEAST_LENGTH_M <= long <= min(90.0, 0.8 * main.length_px * scene.pixel_m) and wide >= 6:
-            boxes.append(other)
+        box = first_guess(part * scene.cover[inside], inside[0].start, inside[1].start)
+        long, wide = box.length_px * scene.pixel_m, box.width_px * scene.pixel_m
+        if LEAST_LENGTH_M <= long <= longest and wide >= 5:
+            boxes.append(box)
     return boxes
 
 
@@ -130,10 +151,19 @@ def _chance(box: Box, scene: Pixels) -> float:
     # Logit: each line takes off for what clouds, foam, islets and pieces of shore have.
     score = 2.0 + np.log(height / 2) + 4 * (fill - 0.75)
     score -= 4 * max(dirty - 0.12, 0) + 3 * max(leafy - 0.2, 0)
-    score -= 8 * max(soft - 0.06, 0) + 4 * max(tail - 0.2, 0)
+    score -= 8 * max(soft - 0.06, 0) + 8 * max(tail - 0.2, 0)
     score -= 5 * max(box.roughness_px - 0.25, 0)
     score -= 2.5 * max(4.2 - length / max(width - 0.5, 0.5), 0) + max(length / width - 8, 0)
     score -= 8 * max(0.95 - clear, 0)
+    if length * scene.pixel_m >= 60:
+        # The slimmest coasters of 60 m have 10 m of beam.
+        score -= 1.5 * max(10.5 - width * scene.pixel_m, 0)
+    import os
+
+    if os.environ.get("DBG") and box.length_px * scene.pixel_m > 60:
+        print(
+            f"   L{box.length_px * scene.pixel_m:.0f} B{box.width_px * scene.pixel_m:.1f} fill {fill:.2f} height {height:.1f} dirty {dirty:.2f} tail {tail:.2f} soft {soft:.2f} rough {box.roughness_px:.2f} leafy {leafy:.2f} clear {clear:.2f} score {score:.2f} at {box.col:.0f},{box.row:.0f}"
+        )
     return float(1 / (1 + np.exp(-np.clip(score, -20, 20))))
 
 

@@ -19,7 +19,7 @@ from eo.stages.berthed import berthed_candidates
 from eo.stages.classify import Model, shipped_model
 from eo.stages.hulls import bow_sign, box_to_hull
 from eo.stages.pixels import Pixels, against, coarser, scene_pixels
-from eo.stages.reference import WATER_SHARE, Reference, empty_port_cover
+from eo.stages.reference import Reference, empty_port_cover, port_water
 
 __all__ = ["DetectResult", "find_targets"]
 
@@ -90,7 +90,7 @@ def find_targets(
         water = scene.water
     else:
         empty = empty_port_cover(reference, bands, grid.pixel_m)
-        water = to_host(reference.water) >= WATER_SHARE
+        water = port_water(reference, grid.pixel_m)
         departed = afloat(against(scene, empty))
         looks = float(np.median(to_host(reference.clear_looks)))
         found = _distinct([*departed, *_alongside(scene, model, _chance_beside(looks))])

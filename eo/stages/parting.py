@@ -11,12 +11,13 @@ from eo.core.xp import Array
 from eo.kernels.hullfit import Box, first_guess, frame
 from eo.stages.pixels import Pixels
 
-__all__ = ["fade", "softness", "split_lengthwise", "without_wake"]
+__all__ = ["fade", "softness", "split_lengthwise", "split_sideways", "without_wake"]
 
 _SHORTEST_SHIP_M = 35.0
 """A notch nearer to an end than this is a bow, a stern or a crane."""
 _NECK = 0.62
 """Share of the usual breadth below which two ships meet: bows and sterns narrow."""
+_LEAST_CORE_M2 = 100.0
 _STEP_PX = 0.5
 
 Piece = tuple[Array, tuple[slice, slice]]
@@ -61,6 +62,75 @@ def split_lengthwise(member: Array, where: tuple[slice, slice], scene: Pixels) -
             )
             pieces.append((labels[box] == index, inner))
     return pieces
+
+
+def split_sideways(
+    member: Array, where: tuple[slice, slice], box: Box, scene: Pixels
+) -> list[Array]:
+    """Part hulls that lie side by side, along the darker seam between them.
+
+    `box` is the box fitted to all of it. Returns masks within `where`; one, the object, where no
+    seam is found. A seam across the hull (a gap before the house) parts nothing.
+    """
+    cover = np.where(member, scene.cover[where], np.float32(0))
+    for level in (0.6, 0.7, 0.8, 0.9):
+        cores, count = ndi.label(cover > level)
+        sizes = np.bincount(cores.ravel(), minlength=count + 1) * scene.pixel_m**2
+        kept = [k for k in range(1, count + 1) if sizes[k] >= _LEAST_CORE_M2]
+        if len(kept) < 2:
+            continue
+        kept.sort(key=lambda k: -sizes[k])
+        boxes = [first_guess((cores == k) * cover, 0, 0) for k in kept]
+        beside = [0]
+        for k in range(1, len(boxes)):
+            if _beside(boxes[0], boxes[k], scene.pixel_m):
+                beside.append(k)
+        if len(beside) < 2:
+            continue
+        # Cores in line with the main one are pieces of it.
+        owner = np.zeros(cores.max() + 1, int)
+        for k in range(len(kept)):
+            owner[kept[k]] = beside.index(k) + 1 if k in beside else 1
+        marks = owner[cores]
+        _, nearest = ndi.distance_transform_edt(marks == 0, return_indices=True)
+        full = np.where(member, marks[nearest[0], nearest[1]], 0)
+        return [full == k + 1 for k in range(len(beside))]
+    seam = _seam(box, scene)
+    if seam is None:
+        return [member]
+    rows, cols = np.indices(member.shape)
+    down = rows + where[0].start - box.row
+    right = cols + where[1].start - box.col
+    side = down * box.across[0] + right * box.across[1] > seam
+    return [member & ~side, member & side]
+
+
+def _seam(box: Box, scene: Pixels) -> float | None:
+    """Where, across the box from its centre [pixel], a darker line runs along most of it."""
+    if box.width_px < 5:
+        return None
+    u = np.linspace(-0.3, 0.3, 25) * box.length_px
+    v = np.arange(-0.5, 0.5 + 1e-9, 0.5 / box.width_px) * box.width_px
+    profile = ndi.uniform_filter1d(frame(scene.cover, box, u, v).mean(axis=0), 3)
+    inner = np.flatnonzero(np.abs(v) < 0.3 * box.width_px)
+    k = int(inner[np.argmin(profile[inner])])
+    walls = min(profile[:k].max(initial=0), profile[k + 1 :].max(initial=0))
+    return float(v[k]) if profile[k] < 0.9 * walls else None
+
+
+def _beside(main: Box, other: Box, pixel_m: float) -> bool:
+    """Whether `other` lies along the side of `main` rather than ahead or astern of her."""
+    dr, dc = other.row - main.row, other.col - main.col
+    u = abs(dr * main.along[0] + dc * main.along[1])
+    v = abs(dr * main.across[0] + dc * main.across[1])
+    turned = abs(np.sin(other.axis_rad - main.axis_rad))
+    return bool(
+        v > 0.3 * (main.width_px + other.width_px)
+        and u < 0.5 * main.length_px
+        and other.length_px * pixel_m >= 20
+        and other.length_px > 1.6 * other.width_px
+        and turned < 0.35
+    )
 
 
 def _necks(cover: Array, box: Box, scene: Pixels) -> list[float]:
@@ -121,7 +191,7 @@ def softness(box: Box, scene: Pixels) -> float:
     for sign in (-1.0, 1.0):
         outside = np.array([half + 1.75, half + 2.25]) * sign
         inside = np.linspace(0.0, max(half - 1.25, 0.0), 3) * sign
-        out = np.median(frame(scene.rise, box, u, outside).mean(axis=1))
+        out = np.quantile(frame(scene.rise, box, u, outside).mean(axis=1), 0.35)
         into = np.median(frame(scene.rise, box, u, inside).max(axis=1))
         sides.append(float(out / max(into, 1e-3)))
     return min(sides)

@@ -75,7 +75,8 @@ def against(scene: Pixels, empty_cover: Array) -> Pixels:
     `empty_cover` is float32 (y, x), coverage of the empty port; along a quay both fall through
     one half at the same place, so that a hull ends where the quay begins.
     """
-    return replace(scene, cover=scene.cover * (1 - empty_cover))
+    free = 1 - empty_cover
+    return replace(scene, cover=scene.cover * free, rise=scene.rise * free)
 
 
 def _threshold(xp: Any, rise: Array, calm: Array) -> float:

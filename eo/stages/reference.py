@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import scipy.ndimage as ndi
 
 from eo.core.errors import SceneError
 from eo.core.xp import Array, to_host
@@ -20,9 +21,18 @@ from eo.kernels.reference import WATER_SHARE, empty_port
 from eo.kernels.water import likely_water
 from eo.stages.pixels import CLEAR, scene_pixels
 
-__all__ = ["WATER_SHARE", "LookArrays", "Reference", "empty_port_cover", "port_reference"]
+__all__ = [
+    "WATER_SHARE",
+    "LookArrays",
+    "Reference",
+    "empty_port_cover",
+    "port_reference",
+    "port_water",
+]
 
 _BUDGET_BYTES = 64 * 2**20
+_LEAST_BODY_M2 = 30_000.0
+"""Water smaller than this has no ships of 60 m in it: pools, dark roofs, shadows."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -103,9 +113,26 @@ def empty_port_cover(reference: Reference, bands: tuple[str, ...], pixel_m: floa
     median = to_host(reference.median)
     seen = (to_host(reference.clear_looks) > 0) & np.isfinite(median).all(axis=0)
     cover = scene_pixels(median, bands, seen.astype(np.uint8), pixel_m).cover
-    # Shallows and weed rise above the water around them, yet ships lie over them.
-    wet = np.nan_to_num(to_host(reference.water)) >= 0.5
-    return np.where(wet, np.float32(0), cover).astype(np.float32)
+    wet = port_water(reference, pixel_m)
+    # Shallows and weed rise above the water around them, yet ships lie over them; dark roofs
+    # and shadows ashore look like water, yet no ship lies there.
+    inner = ndi.binary_erosion(wet)
+    near = ndi.binary_dilation(wet)
+    cover = np.where(inner & (np.nan_to_num(to_host(reference.water)) >= 0.5), 0.0, cover)
+    return np.where(near, cover, 1.0).astype(np.float32)
+
+
+def port_water(reference: Reference, pixel_m: float) -> Array:
+    """Return the port's water, bool (y, x) on the host: bodies that a ship can lie in.
+
+    A pixel belongs to it that is water in enough of its clear looks, or was never seen clear.
+    """
+    share = to_host(reference.water)
+    wet = ~(share < WATER_SHARE)
+    labels, _ = ndi.label(wet)
+    large = np.bincount(labels.ravel()) * pixel_m**2 >= _LEAST_BODY_M2
+    large[0] = False
+    return np.asarray(large[labels])
 
 
 def _water_of_looks(looks: Sequence[LookArrays], bands: tuple[str, ...]) -> list[Array]:
