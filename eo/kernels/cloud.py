@@ -20,6 +20,7 @@ from eo.core.errors import BandError
 from eo.core.xp import Array, namespace
 from eo.kernels.cloud_shadow import cloud_shadow
 from eo.kernels.cuda import launch
+from eo.kernels.patches import disc, sharpness_limit, soft_edged, wide_parts, within
 from eo.kernels.water import dark_floor, likely_water
 
 __all__ = [
@@ -32,7 +33,6 @@ __all__ = [
     "believable",
     "classify",
     "cloudiness",
-    "disc",
     "scene_floors",
 ]
 
@@ -278,9 +278,9 @@ def believable(
     cut = _cut(xp, score[rest]) if float(rest.sum()) > 0.02 * float(valid.sum()) else 0.06
     smooth = ndi.uniform_filter(score, 3)
     told = told & (firm | (smooth > cut))
-    seed = _open(ndi, xp, told, SEED_WIDTH_M / 2 / gsd_m)
+    seed = wide_parts(xp, ndi, told, SEED_WIDTH_M / 2 / gsd_m)
     if gsd_m <= _FINE_M:
-        seed = _drop_sharp(xp, ndi, seed, score, valid, _limit(SHARPEST, gsd_m))
+        seed = soft_edged(xp, ndi, seed, score, valid, sharpness_limit(SHARPEST, gsd_m))
     labels, count = ndi.label(told)
     flat = labels.ravel()
     size = xp.bincount(flat, minlength=int(count) + 1)
@@ -290,14 +290,7 @@ def believable(
     wide = xp.bincount(flat, weights=xp.astype(seed, xp.float64).ravel(), minlength=int(count) + 1)
     keep = (wide > 0) & (white >= 0.5 * size)
     keep[0] = False
-    return told & keep[labels] & _within(xp, ndi, seed, REACH_M / gsd_m)
-
-
-def _within(xp: Any, ndi: ModuleType, image: Array, distance_px: float) -> Array:
-    """Pixels no farther than `distance_px` from `image`."""
-    if not bool(image.any()):
-        return xp.zeros_like(image)
-    return ndi.distance_transform_edt(~image) <= distance_px
+    return told & keep[labels] & within(xp, ndi, seed, REACH_M / gsd_m)
 
 
 def _cut(xp: Any, score: Array) -> float:
@@ -317,63 +310,19 @@ def _objects(  # noqa: PLR0917 - the planes, and what they are judged by
     bright = max(0.12, 1.3 * cut)
     # Well inside cloud its mean decides, so that noise does not riddle a thin overcast.
     seed = (score > bright) | (ndi.minimum_filter(smooth, 5) > bright)
-    seed = _open(ndi, xp, seed, SEED_WIDTH_M / 2 / gsd_m)
+    seed = wide_parts(xp, ndi, seed, SEED_WIDTH_M / 2 / gsd_m)
     if gsd_m <= _FINE_M:
-        seed = _drop_sharp(xp, ndi, seed, score, valid, _limit(sharpest, gsd_m))
+        seed = soft_edged(xp, ndi, seed, score, valid, sharpness_limit(sharpest, gsd_m))
     if not bool(seed.any()):
         return seed
     weak = (smooth > cut) | seed
     labels, count = ndi.label(weak)
     touched = xp.bincount((labels * seed).ravel(), minlength=int(count) + 1) > 0
     touched[0] = False
-    grown = touched[labels] & _within(xp, ndi, seed, REACH_M / gsd_m)
+    grown = touched[labels] & within(xp, ndi, seed, REACH_M / gsd_m)
     if gsd_m <= _FINE_M:  # piers and ships that touch a cloud are no rim of it
-        grown = _open(ndi, xp, grown, RIM_WIDTH_M / 2 / gsd_m) | seed
+        grown = wide_parts(xp, ndi, grown, RIM_WIDTH_M / 2 / gsd_m) | seed
     return valid & ndi.binary_dilation(grown, structure=disc(xp, max(1, round(MARGIN_M / gsd_m))))
-
-
-def _open(ndi: ModuleType, xp: Any, image: Array, radius_px: float) -> Array:
-    """Open by a disc, via distances; the scene's edge counts as more of the same."""
-    k = int(radius_px) + 2
-    padded = xp.pad(image, k, mode="edge")
-    if bool(padded.all()):
-        return image  # a distance to nothing is undefined
-    inside = ndi.distance_transform_edt(padded) > radius_px
-    return (_within(xp, ndi, inside, radius_px) & padded)[k:-k, k:-k]
-
-
-def _limit(sharpest: float, gsd_m: float) -> float:
-    """Sharpness allowed per pixel of this size; blur keeps it from falling with the size."""
-    return sharpest * float(min(max(gsd_m / 10, 0.2), 1.0) ** 0.4)
-
-
-def _drop_sharp(  # noqa: PLR0917 - planes, and the limit they are held to
-    xp: Any, ndi: ModuleType, seed: Array, score: Array, valid: Array, limit: float
-) -> Array:
-    """Drop seeds whose edges are as sharp as a building's."""
-    near = ndi.binary_dilation(seed, structure=xp.ones((3, 3), dtype=bool))
-    labels, count = ndi.label(near)
-    count = int(count)
-    if not count:
-        return seed
-    slope = ndi.maximum_filter(ndi.gaussian_gradient_magnitude(score, 0.7), 5)
-    step = ndi.maximum_filter(score, 9) - ndi.minimum_filter(score, 13) + 0.02
-    edge = near & ~ndi.binary_erosion(near, structure=disc(xp, 1), border_value=1)
-    # The edge of the image is no edge of the cloud.
-    edge = edge & (ndi.minimum_filter(xp.astype(valid, xp.uint8), 13) > 0)
-    flat = (labels * edge).ravel()
-    # Sums first, so that a stretch without a step (within a wider bright area) hardly counts.
-    slopes = xp.bincount(flat, weights=xp.astype(slope, xp.float64).ravel(), minlength=count + 1)
-    steps = xp.bincount(flat, weights=xp.astype(step, xp.float64).ravel(), minlength=count + 1)
-    keep = slopes <= limit * steps
-    keep[0] = False
-    return seed & keep[labels]
-
-
-def disc(xp: Any, radius: int) -> Array:
-    """Return a disc as a boolean footprint."""
-    axis = xp.arange(-radius, radius + 1)
-    return axis[:, None] ** 2 + axis[None, :] ** 2 <= radius * radius + 0.5
 
 
 def _used(bands: tuple[str, ...]) -> dict[str, str]:

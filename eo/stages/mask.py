@@ -11,15 +11,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from eo.core.errors import SceneError
+from eo.core.errors import BandError, SceneError
 from eo.core.xp import Array, namespace
 from eo.kernels.cloud import CLEAR, CLOUD, NODATA, SHADOW, believable, classify
 from eo.kernels.cloud_shadow import darker_than_around
+from eo.kernels.patches import wide_parts
 from eo.kernels.water import likely_water
 from eo.stages.mask_peers import METHODS, best_method, cnn_mask, s2cloudless_mask
 from eo.stages.served_mask import ServedMask, read_served
 
 __all__ = ["MaskResult", "cloud_mask", "mask_scene"]
+
+SHIPS_SHOW_M = 15.0
+"""Pixel size up to which a ship is several pixels wide."""
 
 LEVELS = ("l1c", "l2a", "toar", "visual", "unknown")
 
@@ -61,7 +65,8 @@ def cloud_mask(
     gsd_m
         Pixel size on the ground [m].
     method
-        ``auto``, ``spectral`` (own kernel), ``cnn`` (ukis-csmask, four or six bands) or
+        ``auto`` (the best at hand), ``spectral`` (own kernel), ``cnn`` (ukis-csmask, four or six
+        bands; up to 15 m pixels, what has the size of a ship is given back to clear) or
         ``s2cloudless`` (ten Sentinel-2 L1C bands; cloud only, no shadow).
 
     Returns
@@ -84,10 +89,24 @@ def cloud_mask(
         return xp.zeros(reflectance.shape[1:], dtype=xp.uint8)
     chosen = best_method(bands, level) if method == "auto" else method
     if chosen == "cnn":
-        return cnn_mask(reflectance, bands, level)
+        return _ships_back(cnn_mask(reflectance, bands, level), reflectance, bands, gsd_m)
     if chosen == "s2cloudless":
         return s2cloudless_mask(reflectance, bands, level, gsd_m)
     return classify(reflectance, bands, gsd_m=gsd_m)
+
+
+def _ships_back(mask: Array, reflectance: Array, bands: tuple[str, ...], gsd_m: float) -> Array:
+    """Give back what a mask made for land calls cloud or shade at a size that ships have."""
+    if gsd_m > SHIPS_SHOW_M:
+        return mask
+    xp, ndi = namespace(reflectance)
+    told = mask == CLOUD
+    cloud = believable(told, reflectance, bands, firm=told, gsd_m=gsd_m)
+    shade = wide_parts(xp, ndi, mask == SHADOW, 25.0 / gsd_m)
+    if not bool(cloud.any()):
+        shade = xp.zeros_like(shade)
+    clear = (told & ~cloud) | ((mask == SHADOW) & ~shade)
+    return xp.where(clear, xp.uint8(CLEAR), mask)
 
 
 def mask_scene(
@@ -176,8 +195,6 @@ def _checked(
     image: Array, bands: tuple[str, ...], level: str, gsd_m: float
 ) -> tuple[Array, tuple[str, ...]]:
     """Return the image as float32, after the checks that every method shares."""
-    from eo.core.errors import BandError
-
     xp, _ = namespace(image)
     if image.ndim != 3 or image.shape[0] != len(bands):
         raise SceneError(
