@@ -9,10 +9,12 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
+import logging
 import multiprocessing
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +38,8 @@ from eo.sim.water import make_surface
 from eo.sim.world import World, build_world
 
 __all__ = ["render_look", "simulate"]
+
+log = logging.getLogger(__name__)
 
 Array = Any
 Progress = Callable[[int, int], None]
@@ -120,19 +124,24 @@ def _holds(out: Path, told: dict[str, Any]) -> bool:
 def _scenes(
     out: Path, options: SimOptions, count: int, workers: int
 ) -> Iterator[tuple[str, dict[str, Any]]]:
-    if workers <= 1 or count == 1:
-        for index in range(count):
-            yield _one(out, options, index)
-        return
-    # Spawned, not forked: GDAL and BLAS threads do not survive a fork.
-    context = multiprocessing.get_context("spawn")
-    with (
-        _one_thread_each(),
-        ProcessPoolExecutor(min(workers, count), mp_context=context) as pool,
-    ):
-        jobs = [pool.submit(_one, out, options, index) for index in range(count)]
-        for job in as_completed(jobs):
-            yield job.result()
+    left = set(range(count))
+    if workers > 1 and count > 1:
+        # Spawned, not forked: GDAL and BLAS threads do not survive a fork.
+        context = multiprocessing.get_context("spawn")
+        with (
+            _one_thread_each(),
+            ProcessPoolExecutor(min(workers, count), mp_context=context) as pool,
+        ):
+            jobs = {pool.submit(_one, out, options, index): index for index in range(count)}
+            try:
+                for job in as_completed(jobs):
+                    yield job.result()
+                    left.discard(jobs[job])
+            except BrokenProcessPool:
+                # A script without a __main__ guard, or one read from stdin, cannot be spawned.
+                log.warning("worker processes could not run; rendering %d scenes here", len(left))
+    for index in sorted(left):
+        yield _one(out, options, index)
 
 
 @contextlib.contextmanager
