@@ -221,7 +221,9 @@ def _measure(session: Session, whole: Mapping[str, list[IngestItem]]) -> dict[st
         entry = out[item.scene.scene_id]
         entry.counts += from_json(list[WaterCount], records["counts"])
         for sighting in from_json(list[Sighting], records["sightings"]):
-            entry.sightings.append(sighting)
+            # Which pass a scene belongs to depends on the scenes beside it.
+            acquisition_id = item.scene.acquisition_id
+            entry.sightings.append(replace(sighting, acquisition_id=acquisition_id))
             entry.pictures[sighting.detection_id] = item.fingerprint
     return out
 

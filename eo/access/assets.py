@@ -8,6 +8,8 @@ from urllib.parse import unquote, urlsplit
 
 import requests
 
+from eo.access.signing import sign
+from eo.core.errors import EoError
 from eo.core.records import Scene
 
 __all__ = ["asset_tokens"]
@@ -46,8 +48,11 @@ def _token(href: str, scene: Scene) -> Any:
         return [status.st_size, status.st_mtime_ns]
     if parts.scheme in {"http", "https"} and not scene.updated:
         try:
-            answer = requests.head(href, timeout=_TIMEOUT_S, allow_redirects=True)
-        except requests.RequestException:
+            signed = sign(href, scene.signing)
+            answer = requests.head(signed, timeout=_TIMEOUT_S, allow_redirects=True)
+        except (requests.RequestException, EoError):
+            return None  # reading it will say what is wrong
+        if not answer.ok:
             return None
         return [answer.headers.get("ETag"), answer.headers.get("Content-Length")]
     return None

@@ -79,6 +79,11 @@ class Encoding:
         return scale, offset
 
 
+def _driver(href: str) -> str:
+    """What a scene may be: a VRT from outside could name any file of this machine."""
+    return "JP2OpenJPEG" if plain_href(href).lower().endswith(".jp2") else "GTiff"
+
+
 def encoding_of(dataset: Any, nodata: float | None) -> Encoding:
     """Return how the numbers of an open dataset become DN."""
     dtype = np.dtype(dataset.dtypes[0])
@@ -136,7 +141,7 @@ class RasterFiles:
     def _opened(href: str) -> Any:
         try:
             with rasterio.Env(**GDAL_OPTIONS):
-                dataset = rasterio.open(href)
+                dataset = rasterio.open(href, driver=_driver(href))
         except (rasterio.errors.RasterioError, OSError) as error:
             raise AssetError(
                 f"cannot open {plain_href(href)} as a raster: {_short(error, href)}"

@@ -25,6 +25,10 @@ from eo.stages.mask import mask_scene
 __all__ = ["area_pixels", "ingest_tile", "reflectance_of", "with_part_radiometry"]
 
 _FLOOR_PERCENTILE = 0.5
+_FLOOR_PIXELS = 1000
+"""Fewer pixels than this show no floor."""
+_INFRARED = ("nir", "swir16")
+"""Bands in which water is nearly black, whatever the air does."""
 
 
 def area_pixels(geometry: dict[str, Any], grid: Grid, window: Window) -> Any:
@@ -81,7 +85,7 @@ def ingest_tile(
             f"{', '.join(b.name for b in scene.bands) or 'none that is known'}"
         )
     pixels = reader.grid_pixels(scene, sensor.cube_bands, grid, window)
-    offset, correction, notes = _checked_offset(scene, pixels)
+    offset, correction, notes = _checked_offset(scene, sensor.cube_bands, pixels)
     kept = [k for k, name in enumerate(sensor.cube_bands) if name not in pixels.absent]
     bands = tuple(sensor.cube_bands[k] for k in kept)
     scale = tuple(pixels.scale[k] for k in kept)
@@ -129,18 +133,22 @@ def _convergence(grid: Grid, window: Window) -> float:
 
 
 def _checked_offset(
-    scene: Scene, pixels: GridPixels
+    scene: Scene, bands: tuple[str, ...], pixels: GridPixels
 ) -> tuple[tuple[float, ...], float, tuple[str, ...]]:
-    """Hold the declared offset against the darkest pixels of the blue-most band."""
-    first = next((k for k, gain in enumerate(pixels.scale) if gain > 0), None)
-    if first is None or scene.sensor != "sentinel-2":
+    """Hold the declared offset against the darkest pixels, of the infrared where there is one."""
+    there = [k for k, gain in enumerate(pixels.scale) if gain > 0]
+    if not there or scene.sensor != "sentinel-2":
         return pixels.offset, 0.0, ()
-    seen = pixels.dn[first][pixels.dn[first] > 0]
-    if seen.size < 1000:
+    infrared = [k for k in there if bands[k] in _INFRARED]
+    band = infrared[-1] if infrared else there[0]
+    seen = pixels.dn[band][pixels.dn[band] > 0]
+    if seen.size < _FLOOR_PIXELS:
         return pixels.offset, 0.0, ()
     floor = float(np.percentile(seen, _FLOOR_PERCENTILE))
-    mended, note = check_floor(floor, pixels.offset[first], pixels.scale[first])
-    correction = mended - pixels.offset[first]
+    mended, note = check_floor(
+        floor, pixels.offset[band], pixels.scale[band], infrared=bool(infrared)
+    )
+    correction = mended - pixels.offset[band]
     offset = tuple(
         value + correction if gain > 0 else value
         for value, gain in zip(pixels.offset, pixels.scale, strict=True)
