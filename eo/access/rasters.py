@@ -80,7 +80,7 @@ class Encoding:
 
 
 def _driver(href: str) -> str:
-    """What a scene may be: a VRT from outside could name any file of this machine."""
+    """Return the only driver allowed: a VRT from outside could name any file of this machine."""
     return "JP2OpenJPEG" if plain_href(href).lower().endswith(".jp2") else "GTiff"
 
 
