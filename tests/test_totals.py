@@ -142,7 +142,20 @@ def test_ships_there_before_the_first_look_are_named_in_the_note() -> None:
     call = port_call(1, 0.2)
     row = totals([call], daily(), stays=[stay(call, counts=False)])["all"]
     assert row.calls_seen == 0
-    assert "1 more in port before the first clear look" in (row.note or "")
+    assert row.vessels_seen == 1
+    assert "1 more lay there when the looks began" in (row.note or "")
+
+
+def test_a_port_full_of_ships_at_the_only_look_is_no_quiet_port() -> None:
+    calls = [port_call(i, 0.35, length_m=80.0 + 6 * i) for i in range(30)]
+    stays = [stay(c, counts=False) for c in calls]
+    one = totals(calls, [look(0.35)], end=day(1), stays=stays)["all"]
+    assert one.calls_seen == 0
+    assert one.vessels_seen == 30
+    assert one.calls_est_p05 is not None
+    assert one.calls_est_p95 is not None
+    assert one.calls_est_p05 >= 2
+    assert 8 <= one.calls_est_p95 <= 40
 
 
 def test_order_and_repetition_never_show() -> None:

@@ -19,7 +19,7 @@ __all__ = ["Missed", "draw_missed"]
 _MEAN_PER_DAY = 0.1
 """Prior median of the mean rate [calls a day]; the 95 % range is 0.009 to 1.1."""
 _MEAN_LOG_SD = 1.2
-_MEANS = np.exp(math.log(_MEAN_PER_DAY) + _MEAN_LOG_SD * np.linspace(-3.5, 3.5, 71))
+_MEANS = np.exp(math.log(_MEAN_PER_DAY) + _MEAN_LOG_SD * np.linspace(-3.5, 5.5, 91))
 _SHAPES = np.array([1.5, 3.0, 6.0, 12.0, 25.0, 100.0, 400.0])
 """Shape of the gamma law of monthly rates: their relative spread is 1 / sqrt(shape)."""
 
@@ -45,6 +45,8 @@ def draw_missed(
     share: Floats,
     log_weight: Floats,
     *,
+    early: int,
+    early_days: Floats,
     draws: int,
     rng: np.random.Generator,
 ) -> Missed:
@@ -60,6 +62,10 @@ def draw_missed(
         (law, month) chance that a call is seen, under each law of its length.
     log_weight
         (law,) log prior and log-likelihood of each law from the calls' brackets.
+    early
+        Ships that lay there when the looks began; they tell of the rate, and are no call.
+    early_days
+        (law,) days of arrivals before the period that the looks would still have shown.
     draws
         Number of draws.
     rng
@@ -73,8 +79,11 @@ def draw_missed(
     mean = _MEANS[None, :, None, None]
     shape = _SHAPES[None, None, :, None]
     thin = days[None, :] * share
+    # Who was there from the start came in the first month or before: only their sum is known.
+    thin[:, 0] += early_days
+    told = seen + early * (np.arange(seen.size) == 0)
     expected = mean * thin[:, None, None, :]
-    n = seen[None, None, None, :]
+    n = told[None, None, None, :]
     log_p = gammaln(shape + n) - gammaln(shape) - gammaln(n + 1.0)
     log_p = log_p - shape * np.log1p(expected / shape)
     log_p = log_p + n * (np.log(np.maximum(expected, 1e-12)) - np.log(shape + expected))
@@ -85,7 +94,7 @@ def draw_missed(
         rng.choice(flat.size, size=draws, p=flat / flat.sum()), posterior.shape
     )
     k, mu = _SHAPES[at_shape][:, None], _MEANS[at_mean][:, None]
-    rate = rng.gamma(k + seen[None, :], 1.0 / (k / mu + thin[law]))
+    rate = rng.gamma(k + told[None, :], 1.0 / (k / mu + thin[law]))
     calls = rng.poisson(rate * days[None, :] * (1.0 - share[law]))
     of_law = np.exp(logsumexp(posterior, axis=(1, 2)) - logsumexp(posterior))
     exposure = of_law @ share

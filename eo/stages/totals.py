@@ -19,7 +19,7 @@ from eo.core.records import Stay
 from eo.core.rows import Look, PortCall, PortTotal
 from eo.stages.cargo_draws import LoadDraws, draw_loads
 from eo.stages.distinct import distinct_vessels
-from eo.stages.dwell import DWELL_MEDIAN_D
+from eo.stages.dwell import DWELL_MEDIAN_D, DWELL_SIGMA, integrated_tail_d
 from eo.stages.exposure import (
     Bracket,
     Glimpse,
@@ -36,6 +36,8 @@ DRAWS = 4000
 """Draws of the posterior; percentiles are good to a few hundredths of the interval."""
 PRIOR_DOMINATED_BELOW = 0.1
 
+_BEFORE_D = 30.0
+"""Days before the period from which ships may still lie there."""
 _DAY = dt.timedelta(days=1)
 Floats = NDArray[np.float64]
 
@@ -94,10 +96,9 @@ def port_totals(
     numbers on any machine, whatever the order of the rows.
     """
     by_id = {stay.call_id: stay for stay in stays}
-    counted = sorted(
-        (c for c in calls if c.call_id not in by_id or by_id[c.call_id].counts),
-        key=lambda c: (c.first_seen.isoformat(), c.call_id),
-    )
+    ordered = sorted(calls, key=lambda c: (c.first_seen.isoformat(), c.call_id))
+    counted = [c for c in ordered if c.call_id not in by_id or by_id[c.call_id].counts]
+    early = [c for c in ordered if c.call_id in by_id and _there_before(by_id[c.call_id], start)]
     shown = sorted(
         (look for look in looks if look.status != "outside"),
         key=lambda k: (k.datetime.isoformat() if k.datetime else "", k.scene_id, k.berth),
@@ -108,8 +109,8 @@ def port_totals(
     at = np.array(
         [next(i for i, m in enumerate(months) if m.start <= t < m.end) for t in arrivals], dtype=int
     )
-    rng = np.random.default_rng(_seed(counted, shown, start, end))
-    missed = _missed(counted, at, shown, months, rng=rng)
+    rng = np.random.default_rng(_seed([*counted, *early], shown, start, end))
+    missed = _missed(counted, at, early, shown, months, rng=rng)
     loads = draw_loads(
         counted,
         at,
@@ -118,7 +119,6 @@ def port_totals(
         draws=DRAWS,
         rng=rng,
     )
-    early = [s.first_seen for s in by_id.values() if _there_before(s)]
     rows = []
     for i, month in enumerate([*months, _Month(name="all", start=start, end=end)]):
         only = i if i < len(months) else None
@@ -130,15 +130,15 @@ def port_totals(
                 passes=_passes([k for k in shown if only is None or _within(k, month)]),
                 estimate=_estimate(missed, only),
                 loads=loads.over(only),
-                early=sum(month.start <= t < month.end for t in early),
+                early=[c for c in early if month.start <= c.first_seen < month.end],
             )
         )
     return rows
 
 
-def _there_before(stay: Stay) -> bool:
-    """Whether a stay is no call only because no look shows when she came."""
-    return not stay.counts and stay.arrival_after is None and stay.berth is not None
+def _there_before(stay: Stay, start: dt.datetime) -> bool:
+    """Whether a stay is no call only because she came, as far as is known, before the period."""
+    return not stay.counts and stay.berth is not None and stay.first_seen >= start
 
 
 def arrival_time(call: PortCall) -> dt.datetime:
@@ -202,6 +202,7 @@ def _clear(look: Look) -> float:
 def _missed(
     calls: Sequence[PortCall],
     at: NDArray[np.int_],
+    early: Sequence[PortCall],
     looks: Sequence[Look],
     months: Sequence[_Month],
     *,
@@ -217,8 +218,11 @@ def _missed(
     days = np.diff(edges)
     seen_at = {berth: sum(c.berth == berth for c in calls) for berth in glimpses}
     weights = np.array([1.0 + seen_at[berth] for berth in glimpses])
-    by_berth = np.array([seen_share(g, edges, laws) for g in glimpses.values()])
-    share = np.tensordot(weights / weights.sum(), by_berth, axes=1)
+    # One span more, before the period: the looks still show some who came then.
+    spans = [-_BEFORE_D, *edges]
+    by_berth = np.array([seen_share(g, spans, laws) for g in glimpses.values()])
+    by_span = np.tensordot(weights / weights.sum(), by_berth, axes=1)
+    share = by_span[:, 1:]
     brackets = [
         _bracket(c, origin, glimpses.get(c.berth or "", ()))
         for c in calls
@@ -226,7 +230,28 @@ def _missed(
     ]
     fit = dwell_log_likelihood(brackets, share @ days / days.sum(), laws)
     seen = np.bincount(at, minlength=len(months))
-    return draw_missed(seen, days, share, laws.log_prior + fit, draws=DRAWS, rng=rng)
+    missed = draw_missed(
+        seen,
+        days,
+        share,
+        laws.log_prior + fit,
+        early=len(early),
+        early_days=_BEFORE_D * by_span[:, 0],
+        draws=DRAWS,
+        rng=rng,
+    )
+    # Some who lay there when the looks began came within the period after all.
+    for call in early:
+        since = (call.first_seen - origin) / _DAY
+        within = 1.0 - _remaining(since)
+        missed.calls[:, 0] += rng.random(DRAWS) < within
+    return missed
+
+
+def _remaining(since_d: float) -> float:
+    """Chance that a ship met so long after the period began had come before it."""
+    tail = integrated_tail_d(np.array([since_d, 0.0]), DWELL_MEDIAN_D, DWELL_SIGMA)
+    return float(tail[0] / tail[1])
 
 
 def _bracket(call: PortCall, origin: dt.datetime, glimpses: Sequence[Glimpse]) -> Bracket:
@@ -270,7 +295,7 @@ def _row(
     passes: _Passes,
     estimate: tuple[Floats, float] | None,
     loads: LoadDraws,
-    early: int,
+    early: Sequence[PortCall],
 ) -> PortTotal:
     counts: list[float | None] = [None] * 3
     if estimate is not None:
@@ -286,7 +311,7 @@ def _row(
         looks=passes.looks,
         clear_looks=passes.clear,
         calls_seen=len(calls),
-        vessels_seen=distinct_vessels(calls, stays),
+        vessels_seen=distinct_vessels([*calls, *early], stays),
         calls_est_p05=counts[0],
         calls_est_p50=counts[1],
         calls_est_p95=counts[2],
@@ -297,7 +322,7 @@ def _row(
         barrels_est_p50=likely[1],
         barrels_est_p95=likely[2],
         exposure=exposure,
-        note=_note(passes, exposure, loads, early),
+        note=_note(passes, exposure, loads, len(early)),
     )
 
 
@@ -319,6 +344,6 @@ def _note(passes: _Passes, exposure: float | None, loads: LoadDraws, early: int)
     elif exposure < PRIOR_DOMINATED_BELOW:
         notes.append("prior-dominated")
     if early:
-        notes.append(f"{early} more in port before the first clear look: arrival unknown")
+        notes.append(f"{early} more lay there when the looks began")
     notes.extend(loads.notes)
     return "; ".join(notes) or None
