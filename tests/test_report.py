@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from made_up import END, START, day, look, port_call, scene_row, sighting
+from made_up import END, START, day, look, port_call, scene_row, sighting, vessel
 
 from eo.core.config import Campaign
 from eo.core.records import Chip, Sighting
@@ -98,7 +98,7 @@ def report_input(number: int = 3, **more: Any) -> ReportInput:
         "totals": port_totals(calls, [], looks, start=START, end=END),
         "sightings": {s.detection_id: s for s in seen},
         "chips": lambda _: picture,
-        "interest_marked": True,
+        "fleet": [vessel("A", 90, 14, name="Alpha", of_interest=True)],
     }
     return ReportInput(**{**values, **more})
 
@@ -153,8 +153,7 @@ def test_text_from_outside_is_escaped(tmp_path: Path) -> None:
         scenes=[scene_row(EVIL, status="failed", reason=EVIL)],
         detections=[replace(base.detections[0], fill_status=EVIL, scene_id=EVIL)],
         totals=[replace(t, note=EVIL) for t in base.totals],
-        vessel_names={EVIL: EVIL},
-        interest_marked=True,
+        fleet=[vessel(EVIL, 90, 14, name=EVIL, of_interest=True)],
         provenance={EVIL: EVIL},
     )
     text = page(result, tmp_path)
@@ -214,7 +213,7 @@ def test_missing_pictures_and_fills_are_no_fault(tmp_path: Path) -> None:
 
 
 def test_where_nobody_is_marked_all_are_of_interest(tmp_path: Path) -> None:
-    text = page(report_input(3, interest_marked=False), tmp_path)
+    text = page(report_input(3, fleet=[vessel("A", 90, 14)]), tmp_path)
     assert "No vessel is marked as of interest, so all are taken to be" in text
 
 
@@ -226,6 +225,14 @@ def test_failed_and_skipped_scenes_are_listed_with_reasons(tmp_path: Path) -> No
     text = page(report_input(1, scenes=scenes), tmp_path)
     assert "asset blue: 404" in text
     assert "duplicate of a newer processing" in text
+
+
+def test_what_it_rests_on_names_no_secret(tmp_path: Path) -> None:
+    signed = "https://me:pw@stac.example/v1?token=hush"
+    text = page(report_input(1, campaign=campaign(catalog=signed)), tmp_path)
+    assert "https://stac.example/v1" in text
+    assert "hush" not in text
+    assert "pw@" not in text
 
 
 def test_the_calendar_tells_its_states_apart() -> None:

@@ -8,6 +8,7 @@ It says nothing of when or where it was made; that stands in run.json.
 from __future__ import annotations
 
 import datetime as dt
+import importlib.metadata
 import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -15,11 +16,12 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit, urlunsplit
 
 import jinja2
 
 from eo.core.config import Campaign
-from eo.core.records import Sighting
+from eo.core.records import Sighting, Vessel
 from eo.core.rows import Detection, Look, PortCall, PortTotal, SceneRow
 from eo.stages.figures import cumulative_chart, monthly_chart
 from eo.stages.report_calendar import look_calendar
@@ -71,12 +73,22 @@ class ReportInput:
     """By detection_id, for outlines and pictures; empty: no pictures."""
     chips: Callable[[str], Any] = lambda _: None
     """Reads the picture of a detection, uint8 (y, x, 3); None where there is none."""
-    vessel_names: Mapping[str, str] = field(default_factory=dict)
-    """Names by vessel_id, from the fleet file."""
-    interest_marked: bool = False
-    """Whether the fleet file says which vessels are of interest."""
+    fleet: Sequence[Vessel] = ()
+    """Known vessels: their names, and which of them are of interest."""
     provenance: Mapping[str, str] = field(default_factory=dict)
-    """Versions and the like, in the order shown."""
+    """Versions and the like, in the order shown, after what the tables themselves tell."""
+
+    @property
+    def names(self) -> dict[str, str]:
+        """Names by vessel_id."""
+        return {v.vessel_id: v.name for v in self.fleet if v.name}
+
+    @property
+    def interest_marked(self) -> bool:
+        """Whether anybody said which vessels are of interest."""
+        if self.fleet:
+            return any(v.of_interest for v in self.fleet)
+        return any(call.of_interest is not True for call in self.calls)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -163,8 +175,8 @@ def _context(result: ReportInput) -> dict[str, Any]:
         "scene_counts": _scene_counts(result.scenes),
         "scene_troubles": _troubles(result.scenes),
         "fill_counts": _fill_counts(result.detections),
-        "names": result.vessel_names,
-        "provenance": result.provenance,
+        "names": result.names,
+        "provenance": {**_rests_on(result), **result.provenance},
         "detections": len(result.detections),
         "scenes": len(result.scenes),
         "listed": LISTED,
@@ -214,13 +226,13 @@ def _vessels(result: ReportInput, calls: Sequence[PortCall]) -> list[_VesselLine
     grouped: dict[str, list[PortCall]] = {}
     for call in calls:
         grouped.setdefault(call.vessel_id, []).append(call)
-    lines = []
+    lines, names = [], result.names
     for vessel_id, mine in grouped.items():
         loads = [c.barrels_p50 for c in mine if c.direction == "loading" and c.barrels_p50]
         lines.append(
             _VesselLine(
                 vessel_id=vessel_id,
-                name=result.vessel_names.get(vessel_id, ""),
+                name=names.get(vessel_id, ""),
                 identified=not vessel_id.startswith("u-"),
                 of_interest=mine[0].of_interest,
                 calls=len(mine),
@@ -273,6 +285,37 @@ def _fill_counts(detections: Sequence[Detection]) -> list[tuple[str, str, int]]:
         (status, _FILL_WORDS.get(status, status.replace("-", " ")), number)
         for status, number in sorted(found.items(), key=lambda kv: (-kv[1], kv[0]))
     ]
+
+
+def _rests_on(result: ReportInput) -> dict[str, str]:
+    """Say what the findings rest on: catalog, sensors, references, software."""
+    asked = result.campaign
+    sensors = Counter(f"{s.sensor} ({s.gsd_m:g} m, {s.level})" for s in result.scenes)
+    references = {d.reference_id for d in result.detections if d.reference_id}
+    said = {
+        "Catalog": _public(asked.catalog),
+        "Collections": ", ".join(asked.collections or ()),
+        "Scenes": ", ".join(f"{number} {name}" for name, number in sorted(sensors.items())),
+        "Fleet file": f"{len(result.fleet)} vessels" if result.fleet else "",
+        "References of the empty port": str(len(references)) if references else "",
+        "Software": f"eo-freeboard {_version()}",
+    }
+    return {key: value for key, value in said.items() if value}
+
+
+def _public(href: str) -> str:
+    """Return an address without user, password and query; of a local path its name."""
+    if "://" not in href:
+        return Path(href).name
+    parts = urlsplit(href)
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+
+
+def _version() -> str:
+    try:
+        return importlib.metadata.version("eo-freeboard")
+    except importlib.metadata.PackageNotFoundError:
+        return "(not installed)"
 
 
 # ------------------------------------------------------------------------------- the numbers
