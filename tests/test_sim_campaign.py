@@ -21,6 +21,7 @@ from eo.sim import SimOptions, simulate
 from eo.sim.campaign import render_look
 from eo.sim.fleet import draw_calls, draw_fleet
 from eo.sim.looks import convergence_deg, plan_looks
+from eo.sim.masks import usable_data
 from eo.sim.options import stream
 from eo.sim.port import build_port
 from eo.sim.world import build_world
@@ -264,6 +265,15 @@ def test_served_masks_have_faults_that_can_be_switched_off():
                 kinds["clean"] += gap < 0.08
     assert kinds["missed"] > 0
     assert kinds["clean"] >= 5
+
+
+def test_a_clear_sky_is_never_called_cloud_but_over_ships():
+    clear = np.zeros((120, 120))
+    fields = {"alpha": clear, "shade": clear, "valid": clear == 0, "bright": clear > 0}
+    for seed in range(12):
+        mask = usable_data(fields, np.random.default_rng(seed), faults=True)
+        assert mask[0].all()
+        assert not mask[[1, 2, 3, 4, 5, 7]].any()
 
 
 def test_bright_ships_are_sometimes_called_cloud():

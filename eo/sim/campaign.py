@@ -44,7 +44,7 @@ log = logging.getLogger(__name__)
 Array = Any
 Progress = Callable[[int, int], None]
 
-VERSION = 1
+VERSION = 2
 """Raised whenever the same options give other pixels."""
 
 

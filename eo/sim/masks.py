@@ -66,7 +66,9 @@ def _opinion(
     wobble = ndimage.gaussian_filter(rng.standard_normal(alpha.shape), 6, mode="wrap")
     wobble = 0.08 * wobble / max(float(wobble.std()), 1e-9)
     cloud = alpha > 0.40 + wobble
-    cloud = ndimage.binary_dilation(cloud, iterations=int(rng.integers(0, 4)))
+    # Zero iterations would mean: until nothing changes.
+    wide = int(rng.integers(0, 4))
+    cloud = ndimage.binary_dilation(cloud, iterations=wide) if wide else cloud
     # Thin cloud is mostly missed, and shadows are found where they are dark.
     thin = (alpha > 0.22 + wobble) & ~cloud & bool(rng.random() < 0.6)
     shadow = (shade > 0.45 + wobble) & ~cloud
