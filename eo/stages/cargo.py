@@ -37,16 +37,19 @@ _OPEN_END = dt.timedelta(days=1.5)
 bounds it: the stays reported from the port last one and a half to two days."""
 _MOVED = 0.1
 """A change of fill that is cargo and not bunkers or stores."""
-_SURE = 0.85
+_SURE = 0.8
+"""Chance from which a direction is told."""
+_MOVES = 0.94
+"""Chance that a tanker at a berth loads or discharges at all."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class PortHabit:
     """Prior chances of what a ship does in this port."""
 
-    loading: float = 0.45
+    loading: float = 0.47
     """She loads."""
-    discharging: float = 0.45
+    discharging: float = 0.47
     """She discharges; what is left over does neither, or part of either."""
 
 
@@ -126,7 +129,7 @@ def _draw_fills(generator: np.random.Generator, habit: PortHabit) -> tuple[Any, 
     """Draw fills on arrival and departure from the prior.
 
     A ship that loads mostly comes empty and goes nearly full (nine in ten of the mass near
-    either end), else anything; one in ten does something else.
+    either end), else anything; a few do something else.
     """
     near_empty = np.abs(generator.normal(0.0, 0.07, _DRAWS)) - 0.03
     near_full = 0.97 - np.abs(generator.normal(0.0, 0.10, _DRAWS)) + 0.03 * generator.random(_DRAWS)
@@ -179,7 +182,7 @@ def learn_habit(calls: Iterable[CallDraws]) -> PortHabit:
         loads += call.loading_p >= _SURE
         discharges += call.discharging_p >= _SURE
     share = (loads + 1.0) / (loads + discharges + 2.0)
-    return PortHabit(loading=0.9 * share, discharging=0.9 * (1.0 - share))
+    return PortHabit(loading=_MOVES * share, discharging=_MOVES * (1.0 - share))
 
 
 def weigh_call(
