@@ -64,7 +64,7 @@ def _opinion(
     if not faults:
         return alpha > 0.25, (shade > 0.2) & (alpha <= 0.25), (alpha > 0.05) & (alpha <= 0.25)
     wobble = ndimage.gaussian_filter(rng.standard_normal(alpha.shape), 6, mode="wrap")
-    wobble = 0.08 * wobble / max(float(wobble.std()), 1e-9)
+    wobble = np.clip(0.08 * wobble / max(float(wobble.std()), 1e-9), -0.16, 0.16)
     cloud = alpha > 0.40 + wobble
     # Zero iterations would mean: until nothing changes.
     wide = int(rng.integers(0, 4))
