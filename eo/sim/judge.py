@@ -17,9 +17,8 @@ import shapely
 from scipy.optimize import linear_sum_assignment
 
 from eo.core.errors import CampaignError
-from eo.core.grid import utm_epsg
 from eo.sim.judge_calls import CallScore, join_calls, score_calls
-from eo.sim.labels import SHIP_M, Label, Truth, in_metres, read_truth
+from eo.sim.labels import SHIP_M, Label, Truth, in_metres, read_truth, zone_of
 
 __all__ = ["Hit", "Score", "score", "score_many"]
 
@@ -221,8 +220,7 @@ def _scene(
     places = [label.outline for label in labels] + outlines
     if not places:
         return [], [], []
-    centre = places[0].centroid
-    epsg = utm_epsg(centre.x, centre.y)
+    epsg = zone_of(places[0])
     shapes = [in_metres(outline, epsg) for outline in outlines]
     pairs = _assign(wanted, detections, shapes, epsg)
     hits = [

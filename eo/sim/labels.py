@@ -16,7 +16,7 @@ import shapely.geometry
 from eo.core.errors import CampaignError
 from eo.core.grid import LONLAT, grid_convergence_deg, project_geometry, utm_epsg
 
-__all__ = ["SHIP_M", "CallLabel", "Label", "Truth", "axis_of", "in_metres", "read_truth"]
+__all__ = ["SHIP_M", "CallLabel", "Label", "Truth", "axis_of", "in_metres", "read_truth", "zone_of"]
 
 SHIP_M = 60.0
 """Vessels shorter than this count neither way."""
@@ -126,10 +126,20 @@ def in_metres(geometry: Any, epsg: int) -> Any:
     return project_geometry(shapely.geometry.mapping(geometry), LONLAT, f"EPSG:{epsg}")
 
 
+def zone_of(geometry: Any) -> int:
+    """Return the EPSG code of the UTM zone of a shapely geometry in degrees."""
+    # A tenth of a degree decides the zone of the hulls of one port alike, and once.
+    return _zone(round(geometry.centroid.x, 1), round(geometry.centroid.y, 1))
+
+
+@lru_cache(maxsize=64)
+def _zone(lon: float, lat: float) -> int:
+    return utm_epsg(lon, lat)
+
+
 def axis_of(geometry: Any) -> tuple[float, float, float]:
     """Return length, beam [m] and axis from true north [deg, 0-180] of an outline in degrees."""
-    # A tenth of a degree decides the zone of hulls of one port alike, and once.
-    epsg = _zone(round(geometry.centroid.x, 1), round(geometry.centroid.y, 1))
+    epsg = zone_of(geometry)
     outline = in_metres(geometry, epsg)
     ring = shapely.get_coordinates(shapely.minimum_rotated_rectangle(outline))[:4]
     sides = np.roll(ring, -1, axis=0) - ring
@@ -139,11 +149,6 @@ def axis_of(geometry: Any) -> tuple[float, float, float]:
     centre = outline.centroid
     turn = grid_convergence_deg(epsg, centre.x, centre.y)
     return float(size.max()), float(size[:2].min()), float((bearing + turn) % 180)
-
-
-@lru_cache(maxsize=64)
-def _zone(lon: float, lat: float) -> int:
-    return utm_epsg(lon, lat)
 
 
 def _labels(path: Path) -> Truth:
