@@ -58,7 +58,10 @@ has a width in metres, so finer pixels must show it softer (clouds at 3 m have 0
 0.18-0.25); pixels coarser than `_FINE_M` cannot tell."""
 
 SHARPEST_UNCONFIRMED = 0.22
-"""The same where no shadow bears the clouds out: bright ground throws none."""
+"""The same for patches below `SMALL_M2` where no shadow bears the clouds out: roofs throw none."""
+
+SMALL_M2 = 80_000.0
+"""Area up to which a bright patch may well be one building or yard."""
 
 FLOOR_MAX = 0.1
 """Highest dark level believed: under an overcast the darkest pixel is cloud."""
@@ -280,7 +283,8 @@ def believable(
     told = told & (firm | (smooth > cut))
     seed = wide_parts(xp, ndi, told, SEED_WIDTH_M / 2 / gsd_m)
     if gsd_m <= _FINE_M:
-        seed = soft_edged(xp, ndi, seed, score, valid, sharpness_limit(SHARPEST, gsd_m))
+        limit = sharpness_limit(SHARPEST, gsd_m)
+        seed = soft_edged(xp, ndi, seed, score, valid, limit=limit, small_limit=limit, small_px=0.0)
     labels, count = ndi.label(told)
     flat = labels.ravel()
     size = xp.bincount(flat, minlength=int(count) + 1)
@@ -302,7 +306,7 @@ def _cut(xp: Any, score: Array) -> float:
 
 
 def _objects(  # noqa: PLR0917 - the planes, and what they are judged by
-    xp: Any, ndi: ModuleType, score: Array, valid: Array, gsd_m: float, sharpest: float
+    xp: Any, ndi: ModuleType, score: Array, valid: Array, gsd_m: float, small_sharpest: float
 ) -> Array:
     """Cloud objects: wide bright seeds with soft edges, grown into their rims."""
     cut = _cut(xp, score[valid])
@@ -312,7 +316,16 @@ def _objects(  # noqa: PLR0917 - the planes, and what they are judged by
     seed = (score > bright) | (ndi.minimum_filter(smooth, 5) > bright)
     seed = wide_parts(xp, ndi, seed, SEED_WIDTH_M / 2 / gsd_m)
     if gsd_m <= _FINE_M:
-        seed = soft_edged(xp, ndi, seed, score, valid, sharpness_limit(sharpest, gsd_m))
+        seed = soft_edged(
+            xp,
+            ndi,
+            seed,
+            score,
+            valid,
+            limit=sharpness_limit(SHARPEST, gsd_m),
+            small_limit=sharpness_limit(small_sharpest, gsd_m),
+            small_px=SMALL_M2 / gsd_m**2,
+        )
     if not bool(seed.any()):
         return seed
     weak = (smooth > cut) | seed

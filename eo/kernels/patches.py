@@ -55,8 +55,16 @@ def sharpness_limit(sharpest: float, gsd_m: float) -> float:
     return sharpest * float(min(max(gsd_m / 10, 0.2), 1.0) ** 0.25)
 
 
-def soft_edged(  # noqa: PLR0917 - planes, and the limit they are held to
-    xp: Any, ndi: ModuleType, seed: Array, score: Array, valid: Array, limit: float
+def soft_edged(
+    xp: Any,
+    ndi: ModuleType,
+    seed: Array,
+    score: Array,
+    valid: Array,
+    *,
+    limit: float,
+    small_limit: float,
+    small_px: float,
 ) -> Array:
     """Return the patches of `seed` whose edges are softer than `limit`.
 
@@ -72,7 +80,11 @@ def soft_edged(  # noqa: PLR0917 - planes, and the limit they are held to
         bool (y, x); the edge of the image is no edge of a patch.
     limit
         Gradient per pixel over the step within six pixels, mean along a patch's edge, above
-        which the patch is dropped.
+        which a patch is dropped.
+    small_limit
+        The same for patches of fewer than `small_px` pixels.
+    small_px
+        Size up to which a patch may well be one building [px].
 
     Returns
     -------
@@ -92,7 +104,8 @@ def soft_edged(  # noqa: PLR0917 - planes, and the limit they are held to
     # Sums first, so that a stretch without a step (within a wider bright area) hardly counts.
     slopes = xp.bincount(flat, weights=xp.astype(slope, xp.float64).ravel(), minlength=count + 1)
     steps = xp.bincount(flat, weights=xp.astype(step, xp.float64).ravel(), minlength=count + 1)
-    keep = slopes <= limit * steps
+    size = xp.bincount(labels.ravel(), minlength=count + 1)
+    keep = slopes <= xp.where(size < small_px, small_limit, limit) * steps
     keep[0] = False
     return seed & keep[labels]
 
