@@ -19,6 +19,8 @@ from eo.physics.hull import Particulars, draught_at_fill_m, sample_particulars
 
 __all__ = ["ShipDraws", "draw_ships", "log_likelihood_at", "quantiles", "seeded"]
 
+_WATERLINE_RATIO = 0.98
+"""Length at the waterline over length over all, which fleet files and priors are about."""
 _IMPOSSIBLE = -30.0
 """ln L of a deck below the water."""
 
@@ -67,8 +69,10 @@ def draw_ships(
     draws
         Draws for a candidate that is certain.
     """
-    length, length_sd = _mean_of([(s.hull.length_m, s.hull.length_sd_m) for s in sightings])
-    beam, beam_sd = _mean_of([(s.hull.beam_m, s.hull.beam_sd_m) for s in sightings])
+    length, length_sd = _mean_of(
+        [(s.hull.length_m / _WATERLINE_RATIO, s.hull.length_sd_m) for s in sightings], 0.02
+    )
+    beam, beam_sd = _mean_of([(s.hull.beam_m, s.hull.beam_sd_m) for s in sightings], 0.05)
     parts: list[Particulars] = []
     weights: list[Any] = []
     known = candidates or (Candidate(vessel_id=None, probability=1.0),)
@@ -108,13 +112,12 @@ def draw_ships(
     return ShipDraws(ships=Particulars(**pooled), weight=weight / weight.sum())
 
 
-def _mean_of(values: Sequence[tuple[float, float]]) -> tuple[float, float]:
-    """Mean by precision, and its sd; sds below 2 % (a model's own error) are not believed."""
+def _mean_of(values: Sequence[tuple[float, float]], shared: float) -> tuple[float, float]:
+    """Mean by precision, and its sd; a share of it is what all looks get wrong alike."""
     numbers = np.array([value for value, _ in values])
-    sds = np.array([max(sd, 0.02 * value) for value, sd in values])
-    weight = sds**-2.0
+    weight = np.array([max(sd, 0.01 * value) for value, sd in values]) ** -2.0
     mean = float((numbers * weight).sum() / weight.sum())
-    return mean, max(float(weight.sum() ** -0.5), 0.01 * mean)
+    return mean, float(np.hypot(weight.sum() ** -0.5, shared * mean))
 
 
 def log_likelihood_at(freeboard: Freeboard, ships: Particulars, fill: Any) -> tuple[Any, Any]:
