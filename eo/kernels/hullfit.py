@@ -50,7 +50,7 @@ class Box:
     width_sd_px: float = 1.0
     """Standard deviation of the width."""
     roughness_px: float = 0.0
-    """Median deviation of the edge points of the rougher side from a straight line."""
+    """Deviation of the edge points of the rougher side from a straight line."""
     sides: tuple[bool, bool] = (True, True)
     """Whether each side (towards -v, +v) was seen as an edge."""
 
@@ -104,7 +104,7 @@ def first_guess(weight: Array, row0: int, col0: int) -> Box:
     return Box(row=row + row0, col=col + col0, axis_rad=axis, length_px=length, width_px=width)
 
 
-def fit_box(cover: Array, guess: Box, *, rounds: int = 3) -> Box:
+def fit_box(cover: Array, guess: Box, *, gap_px: float = 2.0, rounds: int = 3) -> Box:
     """Move `guess` until its sides and ends lie on the edges of `cover`.
 
     Parameters
@@ -113,6 +113,8 @@ def fit_box(cover: Array, guess: Box, *, rounds: int = 3) -> Box:
         float32 (y, x), share of each pixel that is not water.
     guess
         Start: its axis may be 15 degrees off, its sides a width.
+    gap_px
+        Dips this long along the hull are part of her: the shade of the house on deck.
 
     Returns
     -------
@@ -123,7 +125,7 @@ def fit_box(cover: Array, guess: Box, *, rounds: int = 3) -> Box:
     box = guess
     for _ in range(rounds):
         box = _fit_sides(cover, box)
-        box = _fit_ends(cover, box)
+        box = _fit_ends(cover, box, round(gap_px / _STEP_PX))
     return box
 
 
@@ -165,20 +167,26 @@ def _fit_sides(cover: Array, box: Box) -> Box:
     )
 
 
-def _fit_ends(cover: Array, box: Box) -> Box:
-    reach = 0.65 * box.length_px + 6.0
+def _fit_ends(cover: Array, box: Box, gap: int) -> Box:
+    reach = 0.65 * box.length_px + 6.0 + gap * _STEP_PX
     start = 0.2 * box.length_px
     v = np.linspace(-0.3, 0.3, 7) * box.width_px
     u = np.arange(start, reach, _STEP_PX)
-    ahead = crossings(frame(cover, box, u, v).T, gap=4, level=_END) + start
-    astern = crossings(frame(cover, box, -u, v).T, gap=4, level=_END) + start
+    ahead = crossings(frame(cover, box, u, v).T, gap=gap, level=_END) + start
+    astern = crossings(frame(cover, box, -u, v).T, gap=gap, level=_END) + start
     ends = []
     for found in (ahead, astern):
         good = found[np.isfinite(found)]
-        # The stem is narrower than the hull: the farther rows tell the end.
-        ends.append(float(good.max()) if good.size >= 3 else box.length_px / 2)
+        # The stem is narrower than the hull: the farthest row tells the end, unless it runs on
+        # alone along a fender or a crane.
+        ends.append(_farthest(good) if good.size >= 3 else box.length_px / 2)
     row, col = box.at((ends[0] - ends[1]) / 2, 0.0)
     return replace(box, row=row, col=col, length_px=max(ends[0] + ends[1], 1.0), length_sd_px=0.6)
+
+
+def _farthest(found: Array) -> float:
+    last, next_last = np.sort(found)[[-1, -2]]
+    return float(last if last - next_last < 2.0 else next_last)
 
 
 def crossings(profiles: Array, *, gap: int = 2, level: float = _HALF) -> Array:
@@ -189,7 +197,7 @@ def crossings(profiles: Array, *, gap: int = 2, level: float = _HALF) -> Array:
     """
     low = profiles < level
     stays = low.copy()
-    for shift in range(1, gap):
+    for shift in range(1, min(gap, low.shape[1])):
         later = np.ones_like(low)
         later[:, :-shift] = low[:, shift:]
         stays &= later
@@ -204,7 +212,7 @@ def crossings(profiles: Array, *, gap: int = 2, level: float = _HALF) -> Array:
 
 
 def _line(u: Array, edge: Array) -> tuple[float, float, float] | None:
-    """Slope, offset at u = 0 and median deviation of one side; None if there is no edge.
+    """Slope, offset at u = 0 and deviation of one side; None if there is no edge.
 
     A barge alongside gives a second line farther out: of parallel lines the innermost that a
     quarter of the edge points lie on is the hull's. `edge` is positive on either side.
@@ -231,8 +239,10 @@ def _line(u: Array, edge: Array) -> tuple[float, float, float] | None:
         inside = rest[pick : last[pick]]
         if best is None or inside.size > best[0]:
             offset = float(np.median(inside))
-            rough = float(np.median(np.abs(rest - offset)))
-            best = (inside.size, float(slope), offset, min(rough, 2.0))
+            # What lies alongside is no roughness of this hull.
+            off = np.abs(rest - offset)
+            rough = float(np.sqrt(np.mean(off[off < 1.5] ** 2)))
+            best = (inside.size, float(slope), offset, rough)
     return None if best is None else best[1:]
 
 

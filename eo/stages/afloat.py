@@ -13,7 +13,7 @@ import scipy.ndimage as ndi
 
 from eo.core.xp import Array
 from eo.kernels.hullfit import Box, box_weights, first_guess, fit_box
-from eo.stages.parting import fade, softness, split_lengthwise, split_sideways, without_wake
+from eo.stages.parting import fade, rejoin, softness, split_lengthwise, split_sideways, without_wake
 from eo.stages.pixels import Pixels
 
 __all__ = ["LEAST_CHANCE", "LEAST_LENGTH_M", "Found", "afloat", "boxes_of", "hull_shape"]
@@ -45,15 +45,26 @@ class Found:
 
 def afloat(scene: Pixels) -> list[Found]:
     """Return objects that have water all around and look like vessels."""
-    labels, _ = ndi.label(scene.cover > 0.5, structure=np.ones((3, 3)))
+    labels, _ = ndi.label(_solid(scene), structure=np.ones((3, 3)))
+    labels = rejoin(labels, scene)
     found = []
     for index, where in enumerate(ndi.find_objects(labels), start=1):
+        if where is None:
+            continue
         member = labels[where] == index
         for box in boxes_of(member, where, scene):
             chance = _chance(box, scene)
             if chance >= (LEAST_CHANCE if box.length_px * scene.pixel_m >= 60 else 0.2):
                 found.append(Found(box=box, probability=chance))
     return found
+
+
+def _solid(scene: Pixels) -> Array:
+    """Pixels mostly covered; where pixels are fine, slivers along quays are left out."""
+    found = scene.cover > 0.5
+    if scene.pixel_m > 5:
+        return found
+    return ndi.binary_opening(found, np.ones((2, 2), bool))
 
 
 def boxes_of(member: Array, where: tuple[slice, slice], scene: Pixels) -> list[Box]:
@@ -87,7 +98,11 @@ def _fit(member: Array, whole: Array, where: tuple[slice, slice], scene: Pixels)
     if guess.length_px * scene.pixel_m < LEAST_LENGTH_M:
         return None
     # The object's window may cut its fringe: two pixels of water around.
-    box = fit_box(np.pad(cover, 2), replace(guess, row=guess.row + 2, col=guess.col + 2))
+    box = fit_box(
+        np.pad(cover, 2),
+        replace(guess, row=guess.row + 2, col=guess.col + 2),
+        gap_px=max(2.0, 10.0 / scene.pixel_m),
+    )
     box = replace(box, row=box.row - 2 + where[0].start, col=box.col - 2 + where[1].start)
     return without_wake(box, scene)
 

@@ -19,7 +19,7 @@ from eo.stages.berthed import berthed_candidates
 from eo.stages.classify import Model, shipped_model
 from eo.stages.hulls import bow_sign, box_to_hull
 from eo.stages.pixels import Pixels, against, coarser, scene_pixels
-from eo.stages.reference import Reference, empty_port_cover, port_water
+from eo.stages.reference import Reference, empty_port_pixels, port_water
 
 __all__ = ["DetectResult", "find_targets"]
 
@@ -89,9 +89,9 @@ def find_targets(
         found = _distinct([*afloat(scene), *_alongside(scene, model, _LEAST_CHANCE)])
         water = scene.water
     else:
-        empty = empty_port_cover(reference, bands, grid.pixel_m)
+        colour, cover = empty_port_pixels(reference, bands, grid.pixel_m)
         water = port_water(reference, grid.pixel_m)
-        departed = afloat(against(scene, empty))
+        departed = afloat(against(scene, colour, cover))
         looks = float(np.median(to_host(reference.clear_looks)))
         found = _distinct([*departed, *_alongside(scene, model, _chance_beside(looks))])
     view = {"off_nadir_deg": off_nadir_deg, "view_azimuth_grid_deg": view_azimuth_grid_deg}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -11,13 +12,15 @@ from eo.core.xp import Array
 from eo.kernels.hullfit import Box, first_guess, frame
 from eo.stages.pixels import Pixels
 
-__all__ = ["fade", "softness", "split_lengthwise", "split_sideways", "without_wake"]
+__all__ = ["fade", "rejoin", "softness", "split_lengthwise", "split_sideways", "without_wake"]
 
 _SHORTEST_SHIP_M = 35.0
 """A notch nearer to an end than this is a bow, a stern or a crane."""
 _NECK = 0.62
 """Share of the usual breadth below which two ships meet: bows and sterns narrow."""
 _LEAST_CORE_M2 = 100.0
+_HOUSE_GAP_M = 10.0
+"""Longest shade of a house on deck that still leaves it one hull with what lies before it."""
 _STEP_PX = 0.5
 
 Piece = tuple[Array, tuple[slice, slice]]
@@ -146,18 +149,62 @@ def _necks(cover: Array, box: Box, scene: Pixels) -> list[float]:
         return []
     margin = round(_SHORTEST_SHIP_M / scene.pixel_m / _STEP_PX)
     first, last = there[0] + margin, there[-1] - margin
+    plain = 1.1 * float(np.quantile(breadth[there[0] : there[-1]], 0.35))
     cuts: list[float] = []
     while first < last:
         k = first + int(np.argmin(breadth[first:last]))
         before, after = breadth[k - margin : k], breadth[k : k + margin]
-        usual = min(np.quantile(before, 0.8), np.quantile(after, 0.8))
-        # A neck is short; beside a tug the hull goes on with her own breadth.
+        # Where tugs lie alongside, the hull alone is no neck: hence the lower breadths too.
+        usual = min(np.quantile(before, 0.8), np.quantile(after, 0.8), plain)
         if breadth[k] < _NECK * usual:
             cuts.append(float(u[k]))
         else:
             break
         first = k + margin
     return sorted(cuts)
+
+
+def rejoin(labels: Array, scene: Pixels) -> Array:
+    """Give houses back to hulls that the house's own shade cut them off from.
+
+    A short object as broad as a long one, in line with her and a few metres off, is her house or
+    forecastle. Returns labels with such pairs merged.
+    """
+    objects = ndi.find_objects(labels)
+    m2 = scene.pixel_m**2
+    boxes: dict[int, Box] = {}
+    for index, where in enumerate(objects, start=1):
+        if where is None:
+            continue
+        member = labels[where] == index
+        if 60.0 <= float(member.sum()) * m2 <= 30_000.0:
+            boxes[index] = first_guess(member * scene.cover[where], where[0].start, where[1].start)
+    merged = labels
+    for long, main in boxes.items():
+        if main.length_px * scene.pixel_m < 45 or main.length_px < 2.5 * main.width_px:
+            continue
+        for short, other in boxes.items():
+            if short != long and _house(main, other, scene.pixel_m):
+                merged = np.where(merged == short, long, merged)
+    return merged
+
+
+def _house(main: Box, other: Box, pixel_m: float) -> bool:
+    """Whether `other` stands on the same hull as `main`, beyond one of her ends."""
+    dr, dc = other.row - main.row, other.col - main.col
+    u = abs(dr * main.along[0] + dc * main.along[1])
+    v = abs(dr * main.across[0] + dc * main.across[1])
+    turned = abs(math.cos(other.axis_rad - main.axis_rad))
+    size = (other.length_px, other.width_px)
+    along, across = size if turned > 0.7 else size[::-1]
+    gap = u - main.length_px / 2 - along / 2
+    return bool(
+        v < 0.25 * main.width_px
+        and gap * pixel_m < _HOUSE_GAP_M
+        and u > 0.4 * main.length_px
+        and along < 0.4 * main.length_px
+        and 0.65 < across / main.width_px < 1.4
+    )
 
 
 def fade(box: Box, scene: Pixels) -> float:
@@ -182,8 +229,8 @@ def fade(box: Box, scene: Pixels) -> float:
 def softness(box: Box, scene: Pixels) -> float:
     """Return how gently the sides end, as :func:`fade` does for the ends.
 
-    The smaller of both sides, from 2 pixels outside to 1.5 pixels inside. Hulls give below 0.25
-    on at least one side, clouds and foam more.
+    The larger of both sides, 2 pixels outside to 1.5 pixels inside, without what lies alongside
+    over part of the length. Hulls give below 0.1, clouds and foam more.
     """
     u = np.linspace(-0.35, 0.35, 15) * box.length_px
     half = box.width_px / 2
@@ -191,10 +238,10 @@ def softness(box: Box, scene: Pixels) -> float:
     for sign in (-1.0, 1.0):
         outside = np.array([half + 1.75, half + 2.25]) * sign
         inside = np.linspace(0.0, max(half - 1.25, 0.0), 3) * sign
-        out = np.quantile(frame(scene.rise, box, u, outside).mean(axis=1), 0.35)
+        out = np.quantile(frame(scene.rise, box, u, outside).mean(axis=1), 0.2)
         into = np.median(frame(scene.rise, box, u, inside).max(axis=1))
         sides.append(float(out / max(into, 1e-3)))
-    return min(sides)
+    return max(sides)
 
 
 def without_wake(box: Box, scene: Pixels) -> Box:

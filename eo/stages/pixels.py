@@ -19,6 +19,10 @@ _NEIGHBOURHOOD_M = 200.0
 """Half width of the surroundings in which water is taken to be alike."""
 _OWN_LEVEL_M = 24.0
 """Width of the neighbourhood in which an object's own level is taken."""
+_BLUR = 0.03
+"""Coverage of the empty port from which a quay's blur matters."""
+_AFLOAT = 0.6
+"""Coverage of the empty port up to which a pixel may hold part of a hull."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -31,6 +35,8 @@ class Pixels:
     """float32 (y, x) share of the pixel that is not water; 0 where not clear."""
     colour: Array
     """float32 (band, y, x) reflectance above the water's level; 0 where there is no pixel."""
+    sigma: Array
+    """float32 (band, y, x) standard deviation of the water's reflectance."""
     bands: tuple[str, ...]
     """Names of the bands of `colour`."""
     clear: Array
@@ -55,12 +61,12 @@ def scene_pixels(reflectance: Array, bands: tuple[str, ...], mask: Array, pixel_
     level, sigma = water_level(reflectance, calm, radius_px=_NEIGHBOURHOOD_M / pixel_m)
     rise = xp.where(clear, departure(reflectance, level, sigma), xp.float32(0))
     threshold = _threshold(xp, rise, calm)
-    width = max(2 * round(_OWN_LEVEL_M / pixel_m / 2) + 1, 5)
-    cover = coverage(rise, threshold, width_px=width)
+    cover = _cover(rise, threshold, pixel_m)
     return Pixels(
         rise=to_host(rise),
         cover=to_host(cover),
         colour=to_host(xp.nan_to_num(reflectance - level)),
+        sigma=to_host(sigma),
         bands=bands,
         clear=to_host(clear),
         water=to_host(water),
@@ -69,14 +75,31 @@ def scene_pixels(reflectance: Array, bands: tuple[str, ...], mask: Array, pixel_
     )
 
 
-def against(scene: Pixels, empty_cover: Array) -> Pixels:
-    """Return the scene with everything left out that stands in the empty port too.
+def against(scene: Pixels, empty_colour: Array, empty_cover: Array) -> Pixels:
+    """Return the scene as it departs from the empty port instead of from water alone.
 
-    `empty_cover` is float32 (y, x), coverage of the empty port; along a quay both fall through
-    one half at the same place, so that a hull ends where the quay begins.
+    Parameters
+    ----------
+    scene
+        The scene.
+    empty_colour
+        float32 (band, y, x) reflectance of the empty port above its own water. Taken off, so
+        that the blur of a bright quay into the gap before a hull is no part of the hull.
+    empty_cover
+        float32 (y, x) coverage of the empty port; where it is more than half there is nowhere
+        to float.
     """
-    free = 1 - empty_cover
-    return replace(scene, cover=scene.cover * free, rise=scene.rise * free)
+    near = empty_cover > _BLUR
+    extra = np.maximum((scene.colour - np.maximum(empty_colour, 0)) / scene.sigma, 0)
+    rise = np.where(near, np.sqrt((extra**2).mean(axis=0)), scene.rise)
+    free = np.clip((_AFLOAT - empty_cover) / (_AFLOAT - 0.25), 0, 1)
+    rise = np.where(scene.clear, rise * free, 0).astype(np.float32)
+    return replace(scene, rise=rise, cover=_cover(rise, scene.threshold, scene.pixel_m))
+
+
+def _cover(rise: Array, threshold: float, pixel_m: float) -> Array:
+    width = max(2 * round(_OWN_LEVEL_M / pixel_m / 2) + 1, 5)
+    return coverage(rise, threshold, width_px=width)
 
 
 def _threshold(xp: Any, rise: Array, calm: Array) -> float:
@@ -102,6 +125,7 @@ def coarser(scene: Pixels, factor: int) -> Pixels:
         rise=mean(scene.rise),
         cover=mean(scene.cover),
         colour=mean(scene.colour),
+        sigma=mean(scene.sigma),
         bands=scene.bands,
         clear=mean(scene.clear) > 0.5,
         water=mean(scene.water) > 0.5,

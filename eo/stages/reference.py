@@ -25,7 +25,7 @@ __all__ = [
     "WATER_SHARE",
     "LookArrays",
     "Reference",
-    "empty_port_cover",
+    "empty_port_pixels",
     "port_reference",
     "port_water",
 ]
@@ -105,21 +105,23 @@ def port_reference(
     return Reference(median=median, spread=spread, water=water, clear_looks=clear_looks)
 
 
-def empty_port_cover(reference: Reference, bands: tuple[str, ...], pixel_m: float) -> Array:
-    """Return the share of each pixel that is quay or land, float32 (y, x) on the host.
+def empty_port_pixels(
+    reference: Reference, bands: tuple[str, ...], pixel_m: float
+) -> tuple[Array, Array]:
+    """Return colour above water, (band, y, x), and coverage, (y, x), of the empty port.
 
-    Where no look was clear, 0: there the scene speaks alone.
+    Both float32 on the host. Where no look was clear, 0: there the scene speaks alone.
     """
     median = to_host(reference.median)
     seen = (to_host(reference.clear_looks) > 0) & np.isfinite(median).all(axis=0)
-    cover = scene_pixels(median, bands, seen.astype(np.uint8), pixel_m).cover
+    empty = scene_pixels(median, bands, seen.astype(np.uint8), pixel_m)
     wet = port_water(reference, pixel_m)
     # Shallows and weed rise above the water around them, yet ships lie over them; dark roofs
     # and shadows ashore look like water, yet no ship lies there.
-    inner = ndi.binary_erosion(wet)
-    near = ndi.binary_dilation(wet)
-    cover = np.where(inner & (np.nan_to_num(to_host(reference.water)) >= 0.5), 0.0, cover)
-    return np.where(near, cover, 1.0).astype(np.float32)
+    inner = ndi.binary_erosion(wet) & (np.nan_to_num(to_host(reference.water)) >= 0.5)
+    cover = np.where(inner & (empty.cover > 0.5), 0.0, empty.cover)
+    cover = np.where(ndi.binary_dilation(wet), cover, 1.0)
+    return empty.colour, cover.astype(np.float32)
 
 
 def port_water(reference: Reference, pixel_m: float) -> Array:
