@@ -56,11 +56,14 @@ def distinct_vessels(calls: Sequence[PortCall], stays: Mapping[str, Stay]) -> in
     lengths = np.array([c.length_m for c in ordered])
     first = np.array([c.first_seen.timestamp() for c in ordered])
     last = np.array([c.last_seen.timestamp() for c in ordered])
+    # Without a fleet file all draws are one: each different draw is counted once.
+    rows, times = np.unique(drawn, axis=0, return_counts=True)
     counts = []
-    for row in drawn:
+    for row, repeated in zip(rows, times, strict=True):
         stranger = row < 0
         known = np.unique(row[~stranger]).size
-        counts.append(known + _fewest(lengths[stranger], first[stranger], last[stranger]))
+        fewest = _fewest(lengths[stranger], first[stranger], last[stranger])
+        counts += [known + fewest] * int(repeated)
     return int(np.percentile(counts, 50, method="inverted_cdf"))
 
 

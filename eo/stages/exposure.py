@@ -63,7 +63,8 @@ class Bracket:
         """
         spans, hidden, end = [], 1.0, self.first_d
         for glimpse in reversed(self.glimpses):
-            if self.arrival_after_d < glimpse.time_d < self.first_d - _SAME_PASS_D:
+            shows = glimpse.clear > 0.0
+            if shows and self.arrival_after_d < glimpse.time_d < self.first_d - _SAME_PASS_D:
                 spans.append((glimpse.time_d, end, hidden))
                 hidden, end = hidden * (1.0 - glimpse.clear), glimpse.time_d
         return [*spans, (self.arrival_after_d, end, hidden)]
@@ -76,7 +77,8 @@ class Bracket:
         last = math.inf if self.departure_before_d is None else self.departure_before_d
         spans, hidden, begin = [], 1.0, self.last_d
         for glimpse in self.glimpses:
-            if self.last_d + _SAME_PASS_D < glimpse.time_d < last:
+            shows = glimpse.clear > 0.0
+            if shows and self.last_d + _SAME_PASS_D < glimpse.time_d < last:
                 spans.append((begin, glimpse.time_d, hidden))
                 hidden, begin = hidden * (1.0 - glimpse.clear), glimpse.time_d
         return [*spans, (begin, last, hidden)]

@@ -36,6 +36,8 @@ DRAWS = 4000
 """Draws of the posterior; percentiles are good to a few hundredths of the interval."""
 PRIOR_DOMINATED_BELOW = 0.1
 
+_FOUND = 0.95
+"""Chance that a ship in full view is found: what the detector is held to."""
 _BEFORE_D = 30.0
 """Days before the period from which ships may still lie there."""
 _DAY = dt.timedelta(days=1)
@@ -195,7 +197,7 @@ def _clear(look: Look) -> float:
     """Chance that a ship at the berth would have been seen in this look."""
     if look.status == "cloudy" or look.clear_fraction is None:
         return 0.0
-    return 1.0 if look.clear_fraction >= CLEAR_FROM else look.clear_fraction
+    return _FOUND * (1.0 if look.clear_fraction >= CLEAR_FROM else look.clear_fraction)
 
 
 # ------------------------------------------------------------------------------ the estimate
