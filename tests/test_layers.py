@@ -24,6 +24,7 @@ LEVELS = (
     {"stages", "engine", "sim"},
     {"flow", "finish", "session", "units", "results"},
     {"cli"},
+    {"__main__"},
 )
 WIRING = {"flow", "finish", "session", "units", "results"}
 """Modules that wire the rest together; they may import each other, without cycles."""
