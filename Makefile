@@ -12,7 +12,7 @@ BIN := $(VENV)/bin
 SIM ?= runs/vostochny-sim
 INSTALLER ?= $(shell uv --version >/dev/null 2>&1 && echo uv || echo pip)
 INSTALLED := $(VENV)/.installed-$(INSTALLER)
-PYTEST_FLAGS ?= -q
+PYTEST_FLAGS ?= -q -n 2 --dist loadfile
 
 export OMP_NUM_THREADS ?= 1
 export UV_PROJECT_ENVIRONMENT := $(VENV)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import importlib
 import importlib.util
 
@@ -12,13 +13,15 @@ from layers import all_imports, module_files, resolve
 import eo
 
 PUBLIC_FUNCTIONS = {"run", "open_run", "cloud_mask"}
-MODULES = module_files()
+MODULES = {name: path for name, path in module_files().items() if name != "eo.__main__"}
 
 
+@functools.cache
 def _tree(module: str) -> ast.Module:
     return ast.parse(MODULES[module].read_text(encoding="utf-8"))
 
 
+@functools.cache
 def _declared(module: str) -> list[str] | None:
     for node in _tree(module).body:
         targets = node.targets if isinstance(node, ast.Assign) else []
