@@ -56,7 +56,7 @@ def test_daily_clear_looks_leave_little_unseen() -> None:
 
 def test_a_cloudy_month_is_estimated_from_the_others_and_says_so() -> None:
     looks = [look(d + 0.1, 0.0 if 153 <= d < 184 else 1.0) for d in range(275)]
-    calls = [port_call(i, d + 0.1, after=d - 0.9, before=d + 1.1)
+    calls = [port_call(i, d + 0.1, d + 1.1, after=d - 0.9, before=d + 2.1)
              for i, d in enumerate(range(1, 272, 4)) if not 152 <= d < 185]  # fmt: skip
     got = totals(calls, looks)
     august = got["2024-08"]
