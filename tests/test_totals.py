@@ -130,6 +130,15 @@ def test_unmeasured_loads_enter_the_estimate_and_not_what_was_seen() -> None:
     assert none.barrels_est_p50 is None
 
 
+def test_an_unmeasured_load_grows_with_the_cube_of_the_length() -> None:
+    known = [port_call(i, 10.0 * i + 3.1, 10.0 * i + 4.1, after=10.0 * i + 2.1, length_m=150.0)
+             for i in range(20)]  # fmt: skip
+    blind = port_call(30, 250.1, 251.1, after=249.1, length_m=75.0, barrels=None)
+    without, both = (totals(c, daily())["all"] for c in (known, [*known, blind]))
+    assert both.barrels_est_p50 is not None
+    assert both.barrels_est_p50 - (without.barrels_est_p50 or 0) < 0.5 * 23e3
+
+
 def test_a_call_of_unclear_direction_counts_with_what_it_may_have_loaded() -> None:
     either = port_call(1, 3.0, after=2.0, direction="unclear", barrels=(-30e3, 2e3, 30e3))
     row = totals([either], daily())["all"]

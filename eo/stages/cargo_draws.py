@@ -22,6 +22,9 @@ SHARED = 0.25
 """Share of the variance that all calls have in common: barrels per tonne, the share of
 deadweight that is cargo, the shadow model's own bias."""
 
+_LOAD_SPREAD = 0.35
+"""Spread of the natural log of loads for their ships' size: what is usual beforehand."""
+
 _Z95 = 1.6448536269514722
 
 Floats = NDArray[np.float64]
@@ -81,7 +84,6 @@ def draw_loads(
     at: NDArray[np.int_],
     missed: NDArray[np.int64] | None,
     *,
-    months: int,
     draws: int,
     rng: np.random.Generator,
 ) -> PortLoads:
@@ -95,8 +97,6 @@ def draw_loads(
         (call,) month of each.
     missed
         (draw, month) unseen calls; None where they cannot be estimated.
-    months
-        Number of months.
     draws
         Number of draws.
     rng
@@ -106,8 +106,9 @@ def draw_loads(
     -----
     A call's barrels are drawn from a two-piece normal law through its three percentiles, with a
     quarter of the variance common to all calls, and never below nothing. A call without a
-    measured load is a loading with the measured calls' share (Jeffreys prior), and then one of
-    the measured loadings at random.
+    measured load, seen or not, is a loading with the measured calls' share (Jeffreys prior); it
+    then loads like a measured one at random, in proportion to the cube of the ship's length. The
+    length of a ship that nobody saw is that of one that was seen, at random.
     """
     measured = np.array([_load(c) is not None for c in calls], dtype=bool)
     loading = np.array([bool(_load(c)) for c in calls], dtype=bool)
@@ -124,8 +125,13 @@ def draw_loads(
             barrels[:, j] = np.maximum(mid + z[:, j] * step, 0.0)
     unseen = None
     if missed is not None and measured.any():
-        blind = np.bincount(at[~measured], minlength=months)
-        unseen = _unseen(missed + blind, barrels[:, loading], measured, loading, rng)
+        known = _Known(
+            volume=np.array([(c.length_m / 100.0) ** 3 for c in calls]),
+            measured=measured,
+            loading=loading,
+            loads=barrels[:, loading],
+        )
+        unseen = _unseen(missed, at, known, rng)
     elif missed is not None and not missed.any():
         unseen = np.zeros(missed.shape) if not len(calls) else None
     unclear = measured & np.array([c.direction == "unclear" for c in calls], dtype=bool)
@@ -143,26 +149,54 @@ def _load(call: PortCall) -> tuple[float, float, float] | tuple[()] | None:
     return (min(low, mid), mid, max(high, mid))
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Known:
+    """What the calls seen tell of the others."""
+
+    volume: Floats
+    """(call,) cube of the length [(100 m)^3]."""
+    measured: NDArray[np.bool_]
+    """(call,) whether something is known of what the call loaded."""
+    loading: NDArray[np.bool_]
+    """(call,) whether that is a loading."""
+    loads: Floats
+    """(draw, loading) barrels loaded."""
+
+
 def _unseen(
-    calls: NDArray[np.int64],
-    loads: Floats,
-    measured: NDArray[np.bool_],
-    loading: NDArray[np.bool_],
-    rng: np.random.Generator,
+    missed: NDArray[np.int64], at: NDArray[np.int_], known: _Known, rng: np.random.Generator
 ) -> Floats:
-    """Barrels (draw, month) of calls about which only their number is known."""
-    loads_seen = int(loading.sum())
-    if loads_seen == 0:
-        return np.zeros(calls.shape)
-    others = int(measured.sum()) - loads_seen
-    draws = calls.shape[0]
+    """Barrels (draw, month) of calls that were not measured or not seen."""
+    loadings, blind = int(known.loading.sum()), np.flatnonzero(~known.measured)
+    barrels = np.zeros(missed.shape)
+    if loadings == 0:
+        return barrels
+    draws = missed.shape[0]
+    others = int(known.measured.sum()) - loadings
     share = np.ones((draws, 1))
     if others:
-        share = rng.beta(loads_seen + 0.5, others + 0.5, size=(draws, 1))
-    number = rng.binomial(calls, share)
-    # A Bayesian bootstrap: which of the measured loads are typical is itself uncertain.
-    weight = rng.dirichlet(np.ones(loads_seen), size=draws)
-    mean = (weight * loads).sum(axis=1)[:, None]
-    sd = np.sqrt(np.maximum((weight * loads**2).sum(axis=1)[:, None] - mean**2, 0.0))
-    noise = rng.standard_normal(number.shape)
-    return np.asarray(np.maximum(number * mean + np.sqrt(number) * sd * noise, 0.0))
+        share = rng.beta(loadings + 0.5, others + 0.5, size=(draws, 1))
+    relative = known.loads / known.volume[known.loading]
+    load, load_sd = _bootstrap(relative, rng)
+    # Few loads say little of the usual one.
+    load = load * np.exp(_LOAD_SPREAD / np.sqrt(loadings) * rng.standard_normal((draws, 1)))
+    volume, volume_sd = _bootstrap(np.broadcast_to(known.volume, (draws, known.volume.size)), rng)
+    number = rng.binomial(missed, share)
+    spread = np.sqrt((load * volume_sd) ** 2 + (volume * load_sd) ** 2 + (load_sd * volume_sd) ** 2)
+    noise = rng.standard_normal(missed.shape)
+    barrels += np.maximum(number * load * volume + np.sqrt(number) * spread * noise, 0.0)
+    for j in blind:
+        one = np.maximum(load + load_sd * rng.standard_normal((draws, 1)), 0.0) * known.volume[j]
+        barrels[:, at[j]] += np.where(rng.random((draws, 1)) < share, one, 0.0)[:, 0]
+    return barrels
+
+
+def _bootstrap(values: Floats, rng: np.random.Generator) -> tuple[Floats, Floats]:
+    """Mean and spread (draw, 1) of (draw, item) values by the Bayesian bootstrap.
+
+    Which of the items are typical is itself uncertain.
+    """
+    weight = rng.dirichlet(np.ones(values.shape[1]), size=values.shape[0])
+    mean = (weight * values).sum(axis=1, keepdims=True)
+    square = (weight * values**2).sum(axis=1, keepdims=True)
+    return mean, np.sqrt(np.maximum(square - mean**2, 0.0))

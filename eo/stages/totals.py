@@ -117,7 +117,6 @@ def port_totals(
         counted,
         at,
         missed.calls if missed else None,
-        months=len(months),
         draws=DRAWS,
         rng=rng,
     )
