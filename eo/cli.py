@@ -29,9 +29,7 @@ app = typer.Typer(
 )
 _console = Console(stderr=True, highlight=False)
 
-Campaigns = Annotated[
-    list[Path], typer.Argument(help="Campaign files.", metavar="CAMPAIGN.yaml")
-]
+Campaigns = Annotated[list[Path], typer.Argument(help="Campaign files.", metavar="CAMPAIGN.yaml")]
 OneCampaign = Annotated[Path, typer.Argument(help="Campaign file.", metavar="CAMPAIGN.yaml")]
 Output = Annotated[
     Path | None,
@@ -302,7 +300,9 @@ def simulate(
     days: Annotated[int, typer.Option(min=1, help="Days of the season.")] = 40,
     looks: Annotated[int | None, typer.Option(min=1, help="Number of scenes.")] = None,
     sensor: Annotated[SimSensor, typer.Option(help="Which sensors look.")] = SimSensor.planetscope,
-    size: Annotated[int, typer.Option(min=100, help="Side of the scene at 3 m, in pixels.")] = 500,
+    size: Annotated[
+        int, typer.Option(min=120, help="Side of the scene, in pixels of the finest sensor.")
+    ] = 500,
     berths: Annotated[int, typer.Option(min=1, max=6, help="Number of berths.")] = 3,
     clouds: Annotated[float, typer.Option(min=0, max=1, help="Share of cloudy looks.")] = 0.4,
     seed: Annotated[int, typer.Option(help="Seed of everything that is drawn.")] = 1,

@@ -7,6 +7,7 @@ way, nor do hulls partly hidden: finding them is no false alarm, missing them no
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -160,7 +161,7 @@ def score(run_dir: Path | str, truth: Path | str | Truth) -> Score:
     )
 
 
-def score_many(pairs: list[tuple[Path | str, Path | str]]) -> Score:
+def score_many(pairs: Sequence[tuple[Path | str, Path | str]]) -> Score:
     """Compare several runs, each with its truth, and pool the result.
 
     Raises

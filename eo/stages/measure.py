@@ -215,15 +215,13 @@ def _freeboard(
     return pixels, freeboard
 
 
-def _places(
-    berths: tuple[Berth, ...], aoi: dict[str, Any], grid: Grid
-) -> list[tuple[str, shapely.Geometry]]:
+def _places(berths: tuple[Berth, ...], aoi: dict[str, Any], grid: Grid) -> list[tuple[str, Any]]:
     if not berths:
         return [(ANCHORAGE, project_geometry(aoi, LONLAT, grid.crs))]
     return [(b.name, project_geometry(b.geometry, LONLAT, grid.crs)) for b in berths]
 
 
-def berth_of(target: Target, places: Sequence[tuple[str, shapely.Geometry]]) -> str | None:
+def berth_of(target: Target, places: Sequence[tuple[str, Any]]) -> str | None:
     """Return the place in which most of a hull lies; None if she lies in none."""
     hull = shapely.Polygon(target.hull.outline)
     centre = shapely.Point(target.hull.x_m, target.hull.y_m)
@@ -246,7 +244,7 @@ def _sighting(
     tile: TilePixels,
     grid: Grid,
     group: str,
-    places: Sequence[tuple[str, shapely.Geometry]],
+    places: Sequence[tuple[str, Any]],
     convergence: float,
 ) -> Sighting:
     hull = target.hull
