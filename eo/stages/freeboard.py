@@ -44,6 +44,8 @@ _PIPES_M = 1.4
 _ROUGHNESS_SD_M = 0.12
 """Heel (half a degree over half a beam of 14 m), sheer and bulwark: no fit of a straight edge
 knows better."""
+_EDGE_SD_M = 0.2
+"""How well a deck's painted, cluttered edge marks the edge that throws the shade, across."""
 _FITTINGS_M = 0.15
 """Mean height (exponential) by which gunwale, manifold and what the fit did not notice raise the
 edge that throws the shade: a manifold of 1.3 m over a tenth of the mid-body alone makes 0.13."""
@@ -313,5 +315,6 @@ def _over_heights(log_likelihood: Any, geometry: ShadowGeometry) -> Any:
     raised = np.exp(-above / _FITTINGS_M)
     padded = np.concatenate([total, np.full(above.size - 1, total[-1])])
     total = np.convolve(padded, raised[::-1] / raised.sum(), mode="valid")
-    total = gaussian_filter1d(total, _ROUGHNESS_SD_M / FREEBOARD_STEP_M, mode="reflect")
+    rough = np.hypot(_ROUGHNESS_SD_M, _EDGE_SD_M / geometry.metres_per_metre)
+    total = gaussian_filter1d(total, rough / FREEBOARD_STEP_M, mode="reflect")
     return (1.0 - _STRAY) * total / total.sum() + _STRAY / total.size
