@@ -257,9 +257,10 @@ def _log_odds_place(track: _Track, ship: Sighting) -> float | None:
     distance = math.hypot(there.x_m - here.x_m, there.y_m - here.y_m)
     length = 0.5 * (here.length_m + there.length_m)
     if _turned_deg(here, there) <= 15.0 and distance <= 0.5 * length:
-        # Fast ashore: hulls come back to a berth within some 30 m, and stay within the error.
-        same_sd, other_sd = math.hypot(10.0, 0.5 * here.length_sd_m, 0.5 * there.length_sd_m), 35.0
-        other_sd = math.hypot(other_sd, same_sd)
+        # Fast ashore: another ship lies within some 35 m of the same place; the same ship within
+        # what two scenes are misplaced by (4-5 m each) and her moorings give.
+        same_sd = math.hypot(7.0, 0.5 * here.length_sd_m, 0.5 * there.length_sd_m)
+        other_sd = math.hypot(35.0, same_sd)
         return math.log(other_sd / same_sd) - 0.5 * distance**2 * (same_sd**-2 - other_sd**-2)
     if track.berth not in {None, ANCHORAGE} or distance > length + 150.0:
         return None
