@@ -32,18 +32,16 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from eo.core.xp import Array, namespace
-from eo.kernels.profile_model import (
+from eo.kernels.profile_columns import (
     SHADE,
     WATER,
-    Levels,
     ProfileBatch,
     ProfileState,
     column_shapes,
-    evaluate,
-    level_priors,
-    start_state,
 )
+from eo.kernels.profile_model import evaluate
 from eo.kernels.profile_noise import BestFit, pick_best, reweigh, width_information
+from eo.kernels.profile_priors import Levels, level_priors, start_state
 
 __all__ = ["ProfileBatch", "ProfileFit", "profile_likelihood"]
 
@@ -91,7 +89,7 @@ def profile_likelihood(batch: ProfileBatch, *, at_once: int = 1) -> ProfileFit:
     Parameters
     ----------
     batch
-        Pixels and priors; see :class:`~eo.kernels.profile_model.ProfileBatch`.
+        Pixels and priors; see :class:`~eo.kernels.profile_columns.ProfileBatch`.
     at_once
         Vessels worked on together: one fills a core's cache; a GPU wants hundreds (about 12 MB
         each at 700 pixels).

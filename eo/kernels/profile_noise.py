@@ -11,14 +11,14 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from eo.core.xp import Array
-from eo.kernels.profile_model import (
+from eo.kernels.profile_columns import (
     OUTER_EDGE,
     WATER,
-    Evaluation,
     ProfileBatch,
     ProfileState,
     model_pieces,
 )
+from eo.kernels.profile_model import Evaluation
 
 __all__ = ["BestFit", "pick_best", "reweigh", "width_information"]
 
