@@ -19,7 +19,7 @@ from eo.stages.pixels import Pixels
 __all__ = ["LEAST_CHANCE", "LEAST_LENGTH_M", "Found", "afloat", "boxes_of", "hull_shape"]
 
 LEAST_LENGTH_M = 25.0
-LEAST_CHANCE = 0.5
+LEAST_CHANCE = 0.66
 """Objects of 60 m or more that are less likely ships are not told; craft may be unsure."""
 _LARGEST_M2 = 460.0 * 70.0
 """Plan area of the largest ships afloat: more is land."""
@@ -171,11 +171,9 @@ def _chance(box: Box, scene: Pixels) -> float:
     score -= 2.5 * max(4.2 - length / max(width - 0.5, 0.5), 0) + max(length / width - 8, 0)
     score -= 8 * max(0.95 - clear, 0)
     if length * scene.pixel_m >= 60:
-        # The slimmest coasters of 60 m have 10 m of beam.
-        score -= 1.5 * max(10.5 - width * scene.pixel_m, 0)
-    import os
+        # The slimmest coasters of 60 m have 10 m of beam; blur leaves nothing below 1.3 pixels.
+        score -= 1.5 * max(max(10.5, 1.3 * scene.pixel_m) - width * scene.pixel_m, 0)
 
-    if os.environ.get("DBG") and box.length_px * scene.pixel_m > 60:
         print(
             f"   L{box.length_px * scene.pixel_m:.0f} B{box.width_px * scene.pixel_m:.1f} fill {fill:.2f} height {height:.1f} dirty {dirty:.2f} tail {tail:.2f} soft {soft:.2f} rough {box.roughness_px:.2f} leafy {leafy:.2f} clear {clear:.2f} score {score:.2f} at {box.col:.0f},{box.row:.0f}"
         )

@@ -24,6 +24,8 @@ from eo.stages.reference import Reference, empty_port_pixels, port_water
 __all__ = ["DetectResult", "find_targets"]
 
 _LEAST_CHANCE = 0.5
+_LEAST_CHANCE_VISIBLE = 0.93
+"""Without infrared the model for quays is blind to half of what it learnt: only clear cases."""
 _SHORE_PIXEL_M = 10.0
 """Pixel at which shores are searched: the one the model was trained at."""
 
@@ -86,7 +88,8 @@ def find_targets(
     scene = scene_pixels(reflectance, bands, mask, grid.pixel_m)
     model = model or shipped_model()
     if reference is None:
-        found = _distinct([*afloat(scene), *_alongside(scene, model, _LEAST_CHANCE)])
+        least = _LEAST_CHANCE if "nir" in bands else _LEAST_CHANCE_VISIBLE
+        found = _distinct([*afloat(scene), *_alongside(scene, model, least)])
         water = scene.water
     else:
         colour, cover = empty_port_pixels(reference, bands, grid.pixel_m)

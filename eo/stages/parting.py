@@ -18,6 +18,7 @@ _SHORTEST_SHIP_M = 35.0
 """A notch nearer to an end than this is a bow, a stern or a crane."""
 _NECK = 0.62
 """Share of the usual breadth below which two ships meet: bows and sterns narrow."""
+_BROAD_PX = 3.5
 _LEAST_CORE_M2 = 100.0
 _HOUSE_GAP_M = 10.0
 """Longest shade of a house on deck that still leaves it one hull with what lies before it."""
@@ -101,24 +102,31 @@ def split_sideways(
     seam = _seam(box, scene)
     if seam is None:
         return [member]
+    line, place = seam
     rows, cols = np.indices(member.shape)
-    down = rows + where[0].start - box.row
-    right = cols + where[1].start - box.col
-    side = down * box.across[0] + right * box.across[1] > seam
+    down = rows + where[0].start - line.row
+    right = cols + where[1].start - line.col
+    side = down * line.across[0] + right * line.across[1] > place
     return [member & ~side, member & side]
 
 
-def _seam(box: Box, scene: Pixels) -> float | None:
-    """Where, across the box from its centre [pixel], a darker line runs along most of it."""
+def _seam(box: Box, scene: Pixels) -> tuple[Box, float] | None:
+    """Where a darker line runs along most of the box: her axis turned, place across [pixel]."""
     if box.width_px < 5:
         return None
     u = np.linspace(-0.3, 0.3, 25) * box.length_px
     v = np.arange(-0.5, 0.5 + 1e-9, 0.5 / box.width_px) * box.width_px
-    profile = ndi.uniform_filter1d(frame(scene.cover, box, u, v).mean(axis=0), 3)
     inner = np.flatnonzero(np.abs(v) < 0.3 * box.width_px)
-    k = int(inner[np.argmin(profile[inner])])
-    walls = min(profile[:k].max(initial=0), profile[k + 1 :].max(initial=0))
-    return float(v[k]) if profile[k] < 0.9 * walls else None
+    best, found = 0.88, None
+    for turn in np.linspace(-0.12, 0.12, 7):
+        turned = replace(box, axis_rad=box.axis_rad + float(turn))
+        profile = ndi.uniform_filter1d(frame(scene.cover, turned, u, v).mean(axis=0), 3)
+        k = int(inner[np.argmin(profile[inner])])
+        walls = min(profile[:k].max(initial=0), profile[k + 1 :].max(initial=0))
+        depth = float(profile[k]) / max(float(walls), 1e-3)
+        if depth < best:
+            best, found = depth, (turned, float(v[k]))
+    return found
 
 
 def _beside(main: Box, other: Box, pixel_m: float) -> bool:
@@ -156,7 +164,8 @@ def _necks(cover: Array, box: Box, scene: Pixels) -> list[float]:
         before, after = breadth[k - margin : k], breadth[k : k + margin]
         # Where tugs lie alongside, the hull alone is no neck: hence the lower breadths too.
         usual = min(np.quantile(before, 0.8), np.quantile(after, 0.8), plain)
-        if breadth[k] < _NECK * usual:
+        # A hull two or three pixels broad has necks of mere noise.
+        if breadth[k] < _NECK * usual * min(usual / _BROAD_PX, 1.0):
             cuts.append(float(u[k]))
         else:
             break
