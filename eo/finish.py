@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from eo.access.cubes import CubeStore
+from eo.access.fleet import read_fleet
 from eo.access.folder import RunFolder
 from eo.access.parts import LocalParts
 from eo.access.tables import SCHEMA_VERSION, TABLES, read_rows, write_table
@@ -121,7 +122,7 @@ def finish(
             "pictures": {s.detection_id: pictures[s.detection_id] for s in sightings},
         },
     )
-    _report(campaign, folder, parts, by_table, sightings=sightings, pictures=pictures)
+    _report(campaign, folder, parts, by_table, sightings=sightings, pictures=pictures, fleet=fleet)
     folder.write_json(
         "run.json",
         _provenance(
@@ -198,6 +199,7 @@ def _report(
     *,
     sightings: Sequence[Sighting],
     pictures: Mapping[str, str],
+    fleet: tuple[Vessel, ...],
 ) -> None:
     by_id = {sighting.detection_id: sighting for sighting in sightings}
 
@@ -217,6 +219,7 @@ def _report(
             totals=list(by_table["totals"]),
             sightings=by_id,
             chips=chip,
+            fleet=fleet,
         ),
         folder.path / "report.html",
     )
@@ -232,6 +235,7 @@ def rewrite_report(campaign: Campaign, folder: RunFolder) -> None:
         {name: read_rows(folder.path, name) for name in TABLES},
         sightings=from_json(list[Sighting], stored["sightings"]),
         pictures=stored["pictures"],
+        fleet=read_fleet(campaign.fleet) if campaign.fleet else (),
     )
 
 
