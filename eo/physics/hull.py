@@ -130,14 +130,14 @@ def draught_at_fill_m(
     """Return the draught at a fill [m], inverse of :func:`fill_at_draught`; arguments broadcast.
 
     Solved by Newton's method; D is convex and rising for any draught above a few decimetres, so
-    that starting from a line through ballast and design, six steps reach rounding error.
+    that starting from a line through ballast and design, four steps reach rounding error.
     """
     design = np.asarray(design_draught_m, dtype=float)
     low = np.asarray(ballast_draught_m, dtype=float) / design
     empty = _relative_displacement(low, design_block)
     goal = empty + np.asarray(fill) * (design_block - empty)
     ratio = np.maximum(low + np.asarray(fill) * (1.0 - low), 0.05)
-    for _ in range(8):
+    for _ in range(4):
         slope = 1.0 - (1.0 - design_block) * (2.0 / 3.0) / np.cbrt(ratio)
         ratio = np.maximum(
             ratio - (_relative_displacement(ratio, design_block) - goal) / slope, 0.05

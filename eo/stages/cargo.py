@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -66,8 +66,24 @@ class CallDraws:
     """Deadweight [t]."""
     weight: Any
     """They sum to 1."""
+    kind: Any
+    """What the ship was drawn to do: 0 load, 1 discharge, 2 something else."""
     looks: int
     """Measured looks."""
+
+    def under(self, habit: PortHabit) -> CallDraws:
+        """Return the same draws, weighed by another habit of the port."""
+        drawn, wanted = PortHabit(), habit
+        ratio = np.array(
+            [
+                wanted.loading / drawn.loading,
+                wanted.discharging / drawn.discharging,
+                (1.0 - wanted.loading - wanted.discharging)
+                / (1.0 - drawn.loading - drawn.discharging),
+            ]
+        )
+        weight = self.weight * ratio[self.kind]
+        return replace(self, weight=weight / weight.sum())
 
     @property
     def loading_p(self) -> float:
@@ -97,17 +113,18 @@ def measured_looks(sightings: Sequence[Sighting]) -> list[Sighting]:
     return sorted(best.values(), key=lambda s: (str(s.datetime), s.detection_id))
 
 
-def draw_call(
-    stay: Stay, sightings: Sequence[Sighting], who: ShipDraws, habit: PortHabit
-) -> CallDraws | None:
-    """Return weighted draws of a call; None where no look of her was measured."""
+def draw_call(stay: Stay, sightings: Sequence[Sighting], who: ShipDraws) -> CallDraws | None:
+    """Return weighted draws of a call; None where no look of her was measured.
+
+    They are drawn under no habit of the port; see :meth:`CallDraws.under`.
+    """
     looks = measured_looks(sightings)
     if not looks:
         return None
     generator = seeded(stay.call_id, "call")
     pick = generator.choice(who.weight.size, size=_DRAWS, p=who.weight)
     ships = who.picked(pick)
-    arrival, departure = _draw_fills(generator, habit)
+    arrival, departure, kind = _draw_fills(generator)
     begin, finish = _draw_ramp(stay, generator)
     logl = np.zeros(_DRAWS)
     for look in looks:
@@ -122,12 +139,13 @@ def draw_call(
         departure=departure,
         dwt_t=ships.dwt_t,
         weight=_tempered(logl),
+        kind=kind,
         looks=len(looks),
     )
 
 
-def _draw_fills(generator: np.random.Generator, habit: PortHabit) -> tuple[Any, Any]:
-    """Draw fills on arrival and departure from the prior.
+def _draw_fills(generator: np.random.Generator) -> tuple[Any, Any, Any]:
+    """Draw fills on arrival and departure from the prior, and what the ship does.
 
     A ship that loads mostly comes empty (0.01 +- 0.05) and goes nearly full (0.92 +- 0.06),
     each five times in six, else anywhere; a few do something else.
@@ -138,14 +156,14 @@ def _draw_fills(generator: np.random.Generator, habit: PortHabit) -> tuple[Any, 
     low = np.where(generator.random(_DRAWS) < _USUAL, near_empty, any_two[0])
     high = np.where(generator.random(_DRAWS) < _USUAL, near_full, any_two[1])
     low, high = np.minimum(low, high), np.maximum(low, high)
-    kind = generator.random(_DRAWS)
-    loading = kind < habit.loading
-    discharging = ~loading & (kind < habit.loading + habit.discharging)
+    habit = PortHabit()
+    ends = np.cumsum([habit.loading, habit.discharging])
+    kind = np.searchsorted(ends, generator.random(_DRAWS), side="right")
     same = generator.uniform(*FILL_LIMITS, _DRAWS)
     moved = same + generator.normal(0.0, 0.15, _DRAWS)
-    arrival = np.where(loading, low, np.where(discharging, high, same))
-    departure = np.where(loading, high, np.where(discharging, low, moved))
-    return np.clip(arrival, *FILL_LIMITS), np.clip(departure, *FILL_LIMITS)
+    arrival = np.choose(kind, [low, high, same])
+    departure = np.choose(kind, [high, low, moved])
+    return np.clip(arrival, *FILL_LIMITS), np.clip(departure, *FILL_LIMITS), kind
 
 
 def _draw_ramp(stay: Stay, generator: np.random.Generator) -> tuple[Any, Any]:

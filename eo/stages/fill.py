@@ -15,7 +15,7 @@ import numpy as np
 from eo.core.records import Sighting, Stay, Vessel
 from eo.core.rows import Detection, PortCall
 from eo.physics.hull import FILL_LIMITS, Particulars
-from eo.stages.cargo import CallDraws, PortHabit, draw_call, learn_habit, weigh_call
+from eo.stages.cargo import draw_call, learn_habit, weigh_call
 from eo.stages.draws import ShipDraws, draw_ships, log_likelihood_at, quantiles
 
 __all__ = ["weigh"]
@@ -87,19 +87,17 @@ def weigh(
             else draw_ships((), vessels, [sighting], seed=sighting.detection_id)
         )
         detections.append(_detection(sighting, stay, who))
-    # Calls that say by themselves which way cargo went teach the port's habit to the others.
     looks = {stay.call_id: [by_id[key] for key in stay.detection_ids] for stay in stays}
-    first: dict[str, CallDraws | None] = {
-        stay.call_id: draw_call(stay, looks[stay.call_id], ships[stay.call_id], PortHabit())
-        for stay in stays
+    draws = {
+        stay.call_id: draw_call(stay, looks[stay.call_id], ships[stay.call_id]) for stay in stays
     }
-    habit = learn_habit(draws for draws in first.values() if draws is not None)
+    # Calls that say by themselves which way cargo went teach the port's habit to the others.
+    habit = learn_habit(found for found in draws.values() if found is not None)
     calls = []
     for stay in stays:
-        draws = first[stay.call_id]
-        if draws is not None and habit.loading != PortHabit().loading:
-            draws = draw_call(stay, looks[stay.call_id], ships[stay.call_id], habit)
-        calls.append(weigh_call(stay, looks[stay.call_id], vessels, draws, product=product))
+        found = draws[stay.call_id]
+        told = None if found is None else found.under(habit)
+        calls.append(weigh_call(stay, looks[stay.call_id], vessels, told, product=product))
     return detections, calls
 
 
