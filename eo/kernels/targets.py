@@ -42,7 +42,9 @@ def water_level(reflectance: Array, water: Array, *, radius_px: float) -> tuple[
     valid = water & xp.isfinite(reflectance).all(axis=0)
     bands = reflectance.shape[0]
     if int(valid.sum()) < 50:
-        middle = xp.nan_to_num(xp.nanmin(reflectance.reshape(bands, -1), axis=1))
+        # No water to speak of: the darkest there is, so that nothing hides below it.
+        filled = xp.where(xp.isfinite(reflectance), reflectance, xp.float32(1))
+        middle = filled.reshape(bands, -1).min(axis=1)
         level = xp.broadcast_to(middle[:, None, None], reflectance.shape)
         return level, xp.full_like(level, 0.02)
     weight = _blocks(xp, valid.astype(xp.float32))
@@ -54,13 +56,15 @@ def water_level(reflectance: Array, water: Array, *, radius_px: float) -> tuple[
         # Ships, foam and quays among the water are held to the scene's own spread.
         low, high = centre - 6 * spread - 0.01, centre + 6 * spread + 0.01
         clipped = xp.where(valid, xp.clip(band, low, high), xp.float32(0))
-        level = _smooth(xp, ndi, _blocks(xp, clipped), weight, radius_px, centre)
-        level = _grow(xp, ndi, level, band.shape)
+        level = _smooth(xp, ndi, _blocks(xp, clipped), weight, radius_px=radius_px, fallback=centre)
+        level = _grow(xp, level, band.shape)
         residual = xp.where(valid, band - level, xp.float32(0))
         sigma = xp.maximum(1.4826 * xp.median(xp.abs(residual[valid])), xp.float32(_LEAST_SIGMA))
         squares = xp.clip(residual, -3 * sigma, 3 * sigma) ** 2
-        local = _smooth(xp, ndi, _blocks(xp, squares), weight, radius_px, sigma**2)
-        local = xp.sqrt(_grow(xp, ndi, local, band.shape))
+        local = _smooth(
+            xp, ndi, _blocks(xp, squares), weight, radius_px=radius_px, fallback=sigma**2
+        )
+        local = xp.sqrt(_grow(xp, local, band.shape))
         levels.append(level)
         sigmas.append(xp.maximum(local, 0.7 * sigma))
     return xp.stack(levels), xp.stack(sigmas)
@@ -127,7 +131,7 @@ def _blocks(xp: Any, image: Array) -> Array:
 
 
 def _smooth(
-    xp: Any, ndi: Any, total: Array, weight: Array, radius_px: float, fallback: Array
+    xp: Any, ndi: Any, total: Array, weight: Array, *, radius_px: float, fallback: Array
 ) -> Array:
     """Mean of the nearest water at three scales, the finest that holds enough of it."""
     mean = xp.full_like(total, float(fallback))
@@ -143,7 +147,7 @@ def _smooth(
     return mean
 
 
-def _grow(xp: Any, ndi: Any, coarse: Array, shape: tuple[int, ...]) -> Array:
+def _grow(xp: Any, coarse: Array, shape: tuple[int, ...]) -> Array:
     """Bilinear interpolation of block means at the pixels."""
     rows = (xp.arange(shape[0], dtype=xp.float32) + 0.5) / _STEP - 0.5
     cols = (xp.arange(shape[1], dtype=xp.float32) + 0.5) / _STEP - 0.5

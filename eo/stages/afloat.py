@@ -174,9 +174,6 @@ def _chance(box: Box, scene: Pixels) -> float:
         # The slimmest coasters of 60 m have 10 m of beam; blur leaves nothing below 1.3 pixels.
         score -= 1.5 * max(max(10.5, 1.3 * scene.pixel_m) - width * scene.pixel_m, 0)
 
-        print(
-            f"   L{box.length_px * scene.pixel_m:.0f} B{box.width_px * scene.pixel_m:.1f} fill {fill:.2f} height {height:.1f} dirty {dirty:.2f} tail {tail:.2f} soft {soft:.2f} rough {box.roughness_px:.2f} leafy {leafy:.2f} clear {clear:.2f} score {score:.2f} at {box.col:.0f},{box.row:.0f}"
-        )
     return float(1 / (1 + np.exp(-np.clip(score, -20, 20))))
 
 

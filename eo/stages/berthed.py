@@ -198,7 +198,7 @@ def _worth_a_look(cover: Array) -> Array:
 
 
 def _possible(features: Array) -> Array:
-    """What no ship in the training ports came near: forest, mud and foam."""
+    """Leave out what no ship in the training ports came near: forest, mud and foam."""
 
     def of(name: str) -> Array:
         return features[:, FEATURES.index(name)]

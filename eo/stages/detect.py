@@ -85,6 +85,8 @@ def find_targets(
     BandError
         If a visible band is missing.
     """
+    # The sun is not asked: a shadow is darker than water and so departs in no band.
+    del sun_elevation_deg, sun_azimuth_grid_deg
     scene = scene_pixels(reflectance, bands, mask, grid.pixel_m)
     model = model or shipped_model()
     if reference is None:
@@ -124,7 +126,7 @@ def _alongside(scene: Pixels, model: Model, least: float) -> list[Found]:
 
 
 def _finer(box: Box, factor: int) -> Box:
-    """The same box in pixels `factor` times smaller (centres at whole numbers in both)."""
+    """Return the same box in pixels `factor` times smaller (centres at whole numbers in both)."""
     shift = (factor - 1) / 2
     return replace(
         box,

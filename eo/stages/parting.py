@@ -85,10 +85,8 @@ def split_sideways(
             continue
         kept.sort(key=lambda k: -sizes[k])
         boxes = [first_guess((cores == k) * cover, 0, 0) for k in kept]
-        beside = [0]
-        for k in range(1, len(boxes)):
-            if _beside(boxes[0], boxes[k], scene.pixel_m):
-                beside.append(k)
+        others = range(1, len(boxes))
+        beside = [0, *(k for k in others if _beside(boxes[0], boxes[k], scene.pixel_m))]
         if len(beside) < 2:
             continue
         # Cores in line with the main one are pieces of it.
@@ -227,9 +225,10 @@ def fade(box: Box, scene: Pixels) -> float:
     half = box.length_px / 2
     worst = 0.0
     for sign in (-1.0, 1.0):
-        outside = np.arange(half + 2.0, half + 2.0 + beyond, _STEP_PX) * sign
+        outside = np.arange(half + 1.0, half + 1.0 + beyond, _STEP_PX) * sign
         inside = np.arange(half - 1.0 - beyond, half - 1.0, _STEP_PX) * sign
-        out = float(np.median(frame(scene.rise, box, outside, v)))
+        # The least of what follows: another ship may lie beyond a gap.
+        out = float(np.median(frame(scene.rise, box, outside, v), axis=1).min())
         into = float(np.median(frame(scene.rise, box, inside, v)))
         worst = max(worst, out / max(into, 1e-3))
     return worst
@@ -272,7 +271,9 @@ def without_wake(box: Box, scene: Pixels) -> Box:
     forward = fore > aft
     drop = min(aft, fore) / max(aft, fore, 1e-6)
     inner = (inner_aft / max(inner_fore, 1e-6)) if forward else (inner_fore / max(inner_aft, 1e-6))
-    if drop < 0.6 and inner < 0.85 and fade(box, scene) > 0.4:
+    steps = [fore, inner_fore, inner_aft, aft] if forward else [aft, inner_aft, inner_fore, fore]
+    falls = bool(np.all(np.diff(steps) < 0)) and drop < 0.45 and inner < 0.8
+    if falls or (drop < 0.6 and inner < 0.85 and fade(box, scene) > 0.4):
         head = min(2.2 * box.width_px, box.length_px)
         centre = (box.length_px - head) / 2 * (-1 if forward else 1)
         row, col = box.at(centre, 0.0)

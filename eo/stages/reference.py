@@ -80,8 +80,10 @@ def port_reference(
     Raises
     ------
     SceneError
-        If there are no looks, or they differ in shape.
+        If there are no looks, they differ in shape, or the pixel size is not positive.
     """
+    if not pixel_m > 0:
+        raise SceneError(f"a reference needs a positive pixel size, found {pixel_m!r}")
     shapes = {tuple(look.dn.shape) for look in looks}
     if len(shapes) != 1:
         raise SceneError(
