@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 import json
 import logging
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,8 +17,12 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from eo.core.errors import EoError
-from eo.core.logs import configure_logs
+# One thread per worker: NumPy reads this when it is first imported, which is after this line.
+for _threads in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(_threads, "1")
+
+from eo.core.errors import EoError  # noqa: E402
+from eo.core.logs import configure_logs  # noqa: E402
 
 __all__ = ["app", "main"]
 
