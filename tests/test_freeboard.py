@@ -268,6 +268,10 @@ def test_nothing_is_identified_where_there_is_no_picture():
     noise = 0.05 + 0.02 * rng.normal(size=native.reflectance.shape)
     found = measure(replace(native, reflectance=noise.astype(np.float32)), hull)
     assert found.status in {"not-identifiable", "occupied"}
+    flat = replace(native, reflectance=np.full_like(native.reflectance, 0.05))
+    assert measure(flat, hull).status == "not-identifiable"
+    negative = replace(native, reflectance=-native.reflectance)
+    assert measure(negative, hull).status != "measured"
 
 
 def test_bounds_hold_hull_and_longest_shadow():

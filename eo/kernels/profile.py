@@ -78,6 +78,8 @@ class ProfileFit:
     """(vessel, band) sd of the water's noise, in the values' unit."""
     contrast: Array
     """(vessel,) lit less shaded water in units of the water's noise, best band."""
+    deck_contrast: Array
+    """(vessel,) deck against water in units of the water's noise, best band."""
     shade_excess: Array
     """(vessel,) residual in and beyond the strip, in units of the water's noise, mean of bands
     and of the pixels there: large where something else lies alongside."""
@@ -228,5 +230,6 @@ def _report(
         blur_px=blur,
         noise=state.noise,
         contrast=xp.max(clear, axis=1),
+        deck_contrast=xp.max(xp.abs(best.levels[..., 0] - water) / state.noise, axis=1),
         shade_excess=xp.sum(xp.where(beside, excess, 0.0), axis=1) / count,
     )

@@ -10,8 +10,8 @@ from eo.kernels.profile_columns import SHARED, ProfileBatch, ProfileState
 
 __all__ = ["Levels", "level_priors", "start_state"]
 
-_FREE = 1e-8
-"""Precision (of the rough level) that leaves a level free."""
+_FREE = 1e-3
+"""One over the sd, in rough levels, that leaves a level free and the matrices well conditioned."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

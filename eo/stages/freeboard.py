@@ -51,6 +51,9 @@ _FITTINGS_M = 0.15
 edge that throws the shade: a manifold of 1.3 m over a tenth of the mid-body alone makes 0.13."""
 _STRAY = 0.01
 """Chance that what was fitted is no hull's shadow at all."""
+_MIN_DECK_CONTRAST, _MIN_SHADE_CONTRAST = 5.0, 1.0
+"""Deck against water, and lit against shaded water, in sds of the water's noise: below, there is
+no hull, or no light, to be seen."""
 _IDENTIFIABLE = 0.7
 """Largest posterior sd as a share of the prior's."""
 
@@ -278,7 +281,8 @@ def _judge(fit: ProfileFit, hull: Hull, geometry: ShadowGeometry, rows: int) -> 
         strip_width_sd_m=float(fit.width_bound_m[0]),
         shade_ratio=float(fit.shade_ratio[0]),
     )
-    if not np.isfinite(fit.log_likelihood).all():
+    seen = fit.deck_contrast[0] >= _MIN_DECK_CONTRAST and fit.contrast[0] >= _MIN_SHADE_CONTRAST
+    if not (seen and np.isfinite(fit.log_likelihood).all()):
         return said
     likelihood = _over_heights(np.asarray(fit.log_likelihood[0]), geometry)
     prior_mean, prior_sd = freeboard_prior_m(
