@@ -18,6 +18,7 @@ from eo.stages.afloat import Found, afloat
 from eo.stages.berthed import berthed_candidates
 from eo.stages.classify import Model, shipped_model
 from eo.stages.hulls import bow_sign, box_to_hull
+from eo.stages.mooring import seen_clear, sharpened
 from eo.stages.pixels import Pixels, against, coarser, scene_pixels
 from eo.stages.reference import Reference, empty_port_pixels, port_water
 
@@ -119,10 +120,15 @@ def _alongside(scene: Pixels, model: Model, least: float) -> list[Found]:
     coarse = coarser(scene, factor)
     boxes, features = berthed_candidates(coarse)
     chance = model.probability(features)
-    return [
-        Found(box=_finer(boxes[k], factor), probability=float(chance[k]), alongside=True)
-        for k in np.flatnonzero(chance >= least)
-    ]
+    found = []
+    for k in np.flatnonzero(chance >= least):
+        coarse_box = _finer(boxes[k], factor)
+        if not seen_clear(coarse_box, scene):
+            continue
+        box = sharpened(coarse_box, scene) if factor > 1 else coarse_box
+        if box is not None:
+            found.append(Found(box=box, probability=float(chance[k]), alongside=True))
+    return found
 
 
 def _finer(box: Box, factor: int) -> Box:
