@@ -45,10 +45,10 @@ from eo.kernels.profile_priors import Levels, level_priors, start_state
 
 __all__ = ["ProfileBatch", "ProfileFit", "profile_likelihood"]
 
-_COARSE = 20
+_COARSE = 17
 _MIDDLE = 9
-_FINE = 27
-_STEPS = (5, 2, 1)
+_FINE = 21
+_STEPS = (4, 1, 1)
 """Widths tried over the whole range, about the best of them, and within the peak; and the
 steps that each round takes. ln L is smooth on the scale of the blur, which the first widths
 resolve."""

@@ -159,8 +159,12 @@ def model_pieces(
     deck, shade = p_a - p_b, p_b - p_s
     shares = (deck, 1.0 - deck - shade, shade)
     densities = [g_a * scale, g_b * scale, g_s * scale]
-    pieces = [shares[kind] * shapes[:, None, k] for k, kind in enumerate(_CLASS)]
-    pieces += densities
-    pieces += [t * density for density in densities]
-    pieces += [z[0] * g_a, z[1] * g_b, z[2] * g_s]
-    return xp.stack(pieces, axis=2)
+    pieces = xp.empty((*u.shape[:2], PIECES, u.shape[2]))
+    for k, kind in enumerate(_CLASS):
+        xp.multiply(shares[kind], shapes[:, None, k], out=pieces[:, :, k])
+    for k, density in enumerate(densities):
+        pieces[:, :, COLUMNS + k] = density
+        xp.multiply(t, density, out=pieces[:, :, COLUMNS + 3 + k])
+    for k, (place, density) in enumerate(zip(z, (g_a, g_b, g_s), strict=True)):
+        xp.multiply(place, density, out=pieces[:, :, COLUMNS + 6 + k])
+    return pieces
