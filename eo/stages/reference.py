@@ -31,6 +31,8 @@ __all__ = [
 ]
 
 _BUDGET_BYTES = 64 * 2**20
+_BLUR_REACH_PX = 3
+"""How far a quay's blur reaches over the water, and one pixel more."""
 _LEAST_BODY_M2 = 30_000.0
 """Water smaller than this has no ships of 60 m in it: pools, dark roofs, shadows."""
 
@@ -121,7 +123,10 @@ def empty_port_pixels(
     # Shallows and weed rise above the water around them, yet ships lie over them; dark roofs
     # and shadows ashore look like water, yet no ship lies there.
     inner = ndi.binary_erosion(wet) & (np.nan_to_num(to_host(reference.water)) >= 0.5)
-    cover = np.where(inner & (empty.cover > 0.5), 0.0, empty.cover)
+    # The blur of a quay reaches two pixels; farther out, what the median shows is its own noise
+    # and what ships at anchor left in it.
+    deep = ndi.binary_erosion(wet, iterations=_BLUR_REACH_PX)
+    cover = np.where(deep | (inner & (empty.cover > 0.5)), 0.0, empty.cover)
     cover = np.where(ndi.binary_dilation(wet), cover, 1.0)
     return empty.colour, cover.astype(np.float32)
 
