@@ -28,7 +28,7 @@ class Sensor:
     native_bands: tuple[str, ...]
     """Bands at the full pixel size: those the shadow is measured in."""
     psf_sigma_px: float
-    """Gaussian point-spread width, in pixels: prior mean."""
+    """Gaussian point-spread width, optics and detector together, in pixels: prior mean."""
     psf_sigma_sd_px: float
     """Its spread from scene to scene."""
 

@@ -31,7 +31,7 @@ from eo.core.sensors import sensor_of
 from eo.core.xp import to_device, to_host
 from eo.stages.cube import area_pixels
 from eo.stages.detect import DetectResult, find_targets
-from eo.stages.freeboard import measure_freeboard
+from eo.stages.freeboard import freeboard_bounds_m, measure_freeboard
 from eo.stages.reference import Reference
 
 __all__ = ["HALO_M", "TilePixels", "measure_tile"]
@@ -127,8 +127,9 @@ def measure_tile(
         key = f"chip{number}"
         chip = None
         if pixels is not None:
-            pictures[key] = picture(pixels)
-            chip = Chip(key=key, map_to_pixel=pixels.map_to_pixel)
+            near = around(pixels, target)
+            pictures[key] = picture(near)
+            chip = Chip(key=key, map_to_pixel=near.map_to_pixel)
         sightings.append(
             _sighting(
                 scene,
@@ -189,11 +190,8 @@ def _freeboard(
     water: NDArray[np.bool_],
     native: Callable[[tuple[float, float, float, float]], NativePixels],
 ) -> tuple[NativePixels | None, Freeboard]:
-    xs, ys = zip(*target.hull.outline, strict=True)
-    margin = _CHIP_MARGIN_M
-    bounds = (min(xs) - margin, min(ys) - margin, max(xs) + margin, max(ys) + margin)
     try:
-        pixels = native(bounds)
+        pixels = native(freeboard_bounds_m(target.hull))
     except SceneError as error:
         _log.warning("no native pixels for a vessel: %s", error, extra={"kind": error.kind})
         return None, Freeboard(status="outside")
@@ -271,6 +269,24 @@ def _sighting(
         reference_id=tile.reference_id,
         freeboard=freeboard,
         chip=chip,
+    )
+
+
+def around(pixels: NativePixels, target: Target) -> NativePixels:
+    """Return the part of a native window that shows a hull and a margin."""
+    a, b, c, d, e, f = pixels.map_to_pixel
+    points = np.asarray(target.hull.outline)
+    cols = a * points[:, 0] + b * points[:, 1] + c
+    rows = d * points[:, 0] + e * points[:, 1] + f
+    margin = _CHIP_MARGIN_M * float(np.hypot(a, b))
+    height, width = pixels.saturated.shape
+    row0, row1 = max(0, int(rows.min() - margin)), min(height, int(rows.max() + margin) + 1)
+    col0, col1 = max(0, int(cols.min() - margin)), min(width, int(cols.max() + margin) + 1)
+    return NativePixels(
+        bands=pixels.bands,
+        reflectance=pixels.reflectance[:, row0:row1, col0:col1],
+        saturated=pixels.saturated[row0:row1, col0:col1],
+        map_to_pixel=(a, b, c - col0, d, e, f - row0),
     )
 
 
