@@ -216,7 +216,8 @@ def weigh_call(
     vessel = fleet.get(stay.vessel_id)
     arrival: list[float | None] = [None] * 3
     departure, cargo, barrels = list(arrival), list(arrival), list(arrival)
-    direction, note = "unclear", "no look of this call was measured"
+    direction = "unclear"
+    note: str | None = "no look of this call was measured"
     if draws is not None:
         arrival = [*quantiles(draws.arrival, draws.weight)]
         departure = [*quantiles(draws.departure, draws.weight)]
