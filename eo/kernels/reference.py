@@ -6,10 +6,11 @@ from eo.core.xp import Array, namespace
 
 __all__ = ["WATER_SHARE", "empty_port"]
 
-WATER_SHARE = 0.25
+WATER_SHARE = 0.18
 """Share of the clear looks in which a pixel must be water to count as water of the port.
 
-Cloud shadows that no mask found make moles and aprons look like water in one look of six.
+Cloud shadows that no mask found make moles and aprons look like water in one look of six; a busy
+berth may be empty in hardly more than one of five.
 """
 _LEAST_LOOKS = 2
 """One dark look is a shadow; two alike are water."""
@@ -33,7 +34,7 @@ def empty_port(reflectance: Array, clear: Array, water: Array) -> tuple[Array, A
     -------
     tuple
         float32 (band, y, x), float32 (band, y, x), float32 (y, x), uint16 (y, x). Where a pixel
-        is water in at least 25 % of its clear looks (and in two, or in all there are) the first
+        is water in at least 18 % of its clear looks (and in two, or in all there are) the first
         two are those of its water looks; NaN where no look is clear.
     """
     xp, _ = namespace(reflectance, clear, water)
