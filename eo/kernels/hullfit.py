@@ -115,6 +115,8 @@ def fit_box(cover: Array, guess: Box, *, gap_px: float = 2.0, rounds: int = 3) -
         Start: its axis may be 15 degrees off, its sides a width.
     gap_px
         Dips this long along the hull are part of her: the shade of the house on deck.
+    rounds
+        Times that sides and ends are fitted in turn.
 
     Returns
     -------
