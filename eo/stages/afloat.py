@@ -27,6 +27,8 @@ _LEAST_M2 = 150.0
 _LEAST_CRAFT_M2 = 90.0
 _SEAM_M = 3.0
 """A fringe this wide along a fitted hull is her own blur."""
+_SLIM = 7.2
+"""Length over beam that few tankers exceed: 7.1 is the 95th percentile of those broadcast."""
 _STOUT = 4.6
 """Length over breadth below which an object may be two hulls side by side."""
 
@@ -155,7 +157,8 @@ def _chance(box: Box, scene: Pixels) -> float:
     dirty = float((ring * scene.cover[around]).sum() / max(ring.sum(), 1e-6))
     colour = np.array([float((weights * band[where]).sum()) / total for band in scene.colour])
     leafy = 0.0
-    if "nir" in scene.bands:
+    # Green paint may shine in the infrared as islets do; where islets are known, none is left.
+    if "nir" in scene.bands and not scene.fixtures_known:
         nir, red = (colour[scene.bands.index(b)] for b in ("nir", "red"))
         leafy = (nir - red) / max(abs(nir) + abs(red), 0.02)
     tail, soft = fade(box, scene), softness(box, scene)
@@ -168,7 +171,7 @@ def _chance(box: Box, scene: Pixels) -> float:
     score -= 4 * max(dirty - 0.12, 0) + 3 * max(leafy - 0.2, 0)
     score -= 8 * max(soft - 0.06, 0) + 8 * max(tail - 0.2, 0)
     score -= 5 * max(box.roughness_px - 0.25, 0)
-    score -= 2.5 * max(4.2 - length / max(width - 0.5, 0.5), 0) + max(length / width - 8, 0)
+    score -= 2.5 * max(4.2 - length / max(width - 0.5, 0.5), 0) + 2 * max(length / width - _SLIM, 0)
     score -= 8 * max(0.95 - clear, 0)
     if length * scene.pixel_m >= 60:
         # The slimmest coasters of 60 m have 10 m of beam; blur leaves nothing below 1.3 pixels.

@@ -20,7 +20,7 @@ _NECK = 0.62
 """Share of the usual breadth below which two ships meet: bows and sterns narrow."""
 _BROAD_PX = 3.5
 _LEAST_CORE_M2 = 100.0
-_HOUSE_GAP_M = 10.0
+_HOUSE_GAP_M = 18.0
 """Longest shade of a house on deck that still leaves it one hull with what lies before it."""
 _STEP_PX = 0.5
 

@@ -47,6 +47,8 @@ class Pixels:
     """Departure above which a pixel is surely not water."""
     pixel_m: float
     """Pixel size."""
+    fixtures_known: bool = False
+    """Whether what never moves has been taken off: islets and moles cannot be mistaken."""
 
 
 def scene_pixels(reflectance: Array, bands: tuple[str, ...], mask: Array, pixel_m: float) -> Pixels:
@@ -94,7 +96,8 @@ def against(scene: Pixels, empty_colour: Array, empty_cover: Array) -> Pixels:
     rise = np.where(near, np.sqrt((extra**2).mean(axis=0)), scene.rise)
     free = np.clip((_AFLOAT - empty_cover) / (_AFLOAT - 0.25), 0, 1)
     rise = np.where(scene.clear, rise * free, 0).astype(np.float32)
-    return replace(scene, rise=rise, cover=_cover(rise, scene.threshold, scene.pixel_m))
+    cover = _cover(rise, scene.threshold, scene.pixel_m)
+    return replace(scene, rise=rise, cover=cover, fixtures_known=True)
 
 
 def _cover(rise: Array, threshold: float, pixel_m: float) -> Array:
