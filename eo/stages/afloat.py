@@ -13,7 +13,15 @@ import scipy.ndimage as ndi
 
 from eo.core.xp import Array
 from eo.kernels.hullfit import Box, box_weights, first_guess, fit_box
-from eo.stages.parting import fade, rejoin, softness, split_lengthwise, split_sideways, without_wake
+from eo.stages.parting import (
+    bridged,
+    fade,
+    rejoin,
+    softness,
+    split_lengthwise,
+    split_sideways,
+    without_wake,
+)
 from eo.stages.pixels import Pixels
 
 __all__ = ["LEAST_CHANCE", "LEAST_LENGTH_M", "Found", "afloat", "boxes_of", "hull_shape"]
@@ -53,9 +61,9 @@ def afloat(scene: Pixels) -> list[Found]:
     for index, where in enumerate(ndi.find_objects(labels), start=1):
         if where is None:
             continue
-        member = labels[where] == index
-        for box in boxes_of(member, where, scene):
-            chance = _chance(box, scene)
+        member, seen = bridged(labels[where] == index, where, scene)
+        for box in boxes_of(member, where, seen):
+            chance = _chance(box, seen)
             if chance >= (LEAST_CHANCE if box.length_px * scene.pixel_m >= 60 else 0.2):
                 found.append(Found(box=box, probability=chance))
     return found

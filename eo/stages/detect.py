@@ -86,9 +86,11 @@ def find_targets(
     BandError
         If a visible band is missing.
     """
-    # The sun is not asked: a shadow is darker than water and so departs in no band.
-    del sun_elevation_deg, sun_azimuth_grid_deg
-    scene = scene_pixels(reflectance, bands, mask, grid.pixel_m)
+    # How high the sun stands is not asked: a shadow is darker than water, departs in no band.
+    del sun_elevation_deg
+    scene = scene_pixels(
+        reflectance, bands, mask, grid.pixel_m, sun_azimuth_grid_deg=sun_azimuth_grid_deg
+    )
     model = model or shipped_model()
     if reference is None:
         least = _LEAST_CHANCE if "nir" in bands else _LEAST_CHANCE_VISIBLE

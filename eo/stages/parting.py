@@ -9,10 +9,18 @@ import numpy as np
 import scipy.ndimage as ndi
 
 from eo.core.xp import Array
-from eo.kernels.hullfit import Box, first_guess, frame
+from eo.kernels.hullfit import Box, box_weights, first_guess, frame
 from eo.stages.pixels import Pixels
 
-__all__ = ["fade", "rejoin", "softness", "split_lengthwise", "split_sideways", "without_wake"]
+__all__ = [
+    "_HOUSE_GAP_M",
+    "fade",
+    "rejoin",
+    "softness",
+    "split_lengthwise",
+    "split_sideways",
+    "without_wake",
+]
 
 _SHORTEST_SHIP_M = 35.0
 """A notch nearer to an end than this is a bow, a stern or a crane."""
@@ -20,8 +28,12 @@ _NECK = 0.62
 """Share of the usual breadth below which two ships meet: bows and sterns narrow."""
 _BROAD_PX = 3.5
 _LEAST_CORE_M2 = 100.0
-_HOUSE_GAP_M = 18.0
-"""Longest shade of a house on deck that still leaves it one hull with what lies before it."""
+_HOUSE_GAP_M = 28.0
+"""Longest shade of a house on deck: 20 m high, under a sun of 35 degrees along the hull."""
+_PLAIN_GAP_M = 10.0
+"""Longest gap to a house whose shade cannot fall there, or where the sun is unknown."""
+_BRIDGE = 0.75
+"""Breadth of what is closed between hull and house, over theirs."""
 _STEP_PX = 0.5
 
 Piece = tuple[Array, tuple[slice, slice]]
@@ -191,13 +203,14 @@ def rejoin(labels: Array, scene: Pixels) -> Array:
         if main.length_px * scene.pixel_m < 45 or main.length_px < 2.5 * main.width_px:
             continue
         for short, other in boxes.items():
-            if short != long and _house(main, other, scene.pixel_m):
+            if short != long and _house(main, other, scene):
                 merged = np.where(merged == short, long, merged)
     return merged
 
 
-def _house(main: Box, other: Box, pixel_m: float) -> bool:
+def _house(main: Box, other: Box, scene: Pixels) -> bool:
     """Whether `other` stands on the same hull as `main`, beyond one of her ends."""
+    pixel_m = scene.pixel_m
     dr, dc = other.row - main.row, other.col - main.col
     u = abs(dr * main.along[0] + dc * main.along[1])
     v = abs(dr * main.across[0] + dc * main.across[1])
@@ -205,13 +218,36 @@ def _house(main: Box, other: Box, pixel_m: float) -> bool:
     size = (other.length_px, other.width_px)
     along, across = size if turned > 0.7 else size[::-1]
     gap = u - main.length_px / 2 - along / 2
+    sunlit = scene.sunward is not None and (
+        dr * scene.sunward[0] + dc * scene.sunward[1] > 0.3 * math.hypot(dr, dc)
+    )
     return bool(
         v < 0.25 * main.width_px
-        and gap * pixel_m < _HOUSE_GAP_M
+        and gap * pixel_m < (_HOUSE_GAP_M if sunlit else _PLAIN_GAP_M)
         and u > 0.4 * main.length_px
         and along < 0.4 * main.length_px
         and 0.65 < across / main.width_px < 1.4
     )
+
+
+def bridged(member: Array, where: tuple[slice, slice], scene: Pixels) -> tuple[Array, Pixels]:
+    """Close the shade between a hull and her house, where :func:`rejoin` made them one.
+
+    Returns the object, bool (y, x) within `where`, and the scene with the shade covered; both
+    as they are for an object of one piece.
+    """
+    if ndi.label(member, structure=np.ones((3, 3)))[1] < 2:
+        return member, scene
+    cover = np.where(member, scene.cover[where], np.float32(0))
+    guess = first_guess(cover, where[0].start, where[1].start)
+    weights, inside = box_weights(
+        scene.cover.shape, replace(guess, width_px=_BRIDGE * guess.width_px)
+    )
+    filled = scene.cover.copy()
+    filled[inside] = np.maximum(filled[inside], weights)
+    closed = np.zeros(scene.cover.shape, bool)
+    closed[inside] = weights > 0.5
+    return member | closed[where], replace(scene, cover=filled)
 
 
 def fade(box: Box, scene: Pixels) -> float:

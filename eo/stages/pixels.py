@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -49,9 +50,18 @@ class Pixels:
     """Pixel size."""
     fixtures_known: bool = False
     """Whether what never moves has been taken off: islets and moles cannot be mistaken."""
+    sunward: tuple[float, float] | None = None
+    """Horizontal unit vector towards the sun, (rows, columns); None where it is unknown."""
 
 
-def scene_pixels(reflectance: Array, bands: tuple[str, ...], mask: Array, pixel_m: float) -> Pixels:
+def scene_pixels(
+    reflectance: Array,
+    bands: tuple[str, ...],
+    mask: Array,
+    pixel_m: float,
+    *,
+    sun_azimuth_grid_deg: float | None = None,
+) -> Pixels:
     """Return what one scene shows beside water, by its own pixels alone.
 
     Parameters are those of :func:`eo.stages.detect.find_targets`.
@@ -74,7 +84,15 @@ def scene_pixels(reflectance: Array, bands: tuple[str, ...], mask: Array, pixel_
         water=to_host(water),
         threshold=threshold,
         pixel_m=pixel_m,
+        sunward=_rows_and_columns(sun_azimuth_grid_deg),
     )
+
+
+def _rows_and_columns(azimuth_deg: float | None) -> tuple[float, float] | None:
+    if azimuth_deg is None:
+        return None
+    azimuth = math.radians(azimuth_deg)
+    return -math.cos(azimuth), math.sin(azimuth)
 
 
 def against(scene: Pixels, empty_colour: Array, empty_cover: Array) -> Pixels:
@@ -134,4 +152,5 @@ def coarser(scene: Pixels, factor: int) -> Pixels:
         water=mean(scene.water) > 0.5,
         threshold=scene.threshold,
         pixel_m=scene.pixel_m * factor,
+        sunward=scene.sunward,
     )
