@@ -13,21 +13,29 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import rasterio
 import shapely
 from rasterio.warp import Resampling, reproject
 
-from eo.core.grid import LONLAT, grid_over, project_geometry
+from eo.core.grid import LONLAT, Grid, grid_over, project_geometry
+from eo.core.records import Target
+from eo.kernels.hullfit import Box
 from eo.stages import berthed, classify, detect, pixels
 
 BANDS = ("blue", "green", "red", "nir", "swir16")
 PENALTY = 3.0
 FULL_SCALE = 65535.0
 
+Port = tuple[Grid, Any, list[Any]]
+Candidates = tuple[Any, Any, int]
+"""Features, overlaps with labelled outlines, number of labels."""
 
-def read_port(folder):
+
+def read_port(folder: Path) -> Port:
+    """Return a port on its 10 m grid, reflectance (band, y, x), and its outlines."""
     item = json.loads((folder / "item.json").read_text())
     grid = grid_over(item["geometry"], 10.0)
     planes = []
@@ -53,7 +61,8 @@ def read_port(folder):
     return grid, np.stack(planes), shapes
 
 
-def overlaps(boxes, grid, shapes):
+def overlaps(boxes: list[Box], grid: Grid, shapes: list[Any]) -> Any:
+    """Return, for each box, its largest intersection over union with an outline."""
     corners = np.array([b.corners() for b in boxes])
     x, y = grid.to_map(corners[..., 0] + 0.5, corners[..., 1] + 0.5)
     outlines = shapely.polygons(np.stack([x, y], axis=-1))
@@ -67,7 +76,8 @@ def overlaps(boxes, grid, shapes):
     return best
 
 
-def train(sets):
+def train(sets: list[Candidates]) -> classify.Model:
+    """Fit a penalised logistic regression to the candidates of several ports."""
     used = [(f, o, n) for f, o, n in sets if n]
     x = np.concatenate([f[(o > 0.5) | (o < 0.3)] for f, o, _ in used])
     y = np.concatenate([(o > 0.5)[(o > 0.5) | (o < 0.3)] for _, o, _ in used]).astype(float)
@@ -99,8 +109,11 @@ def train(sets):
     return classify.Model(centre=centre, scale=scale, weights=weights)
 
 
-def score(targets, shapes):
-    """Hits, false, missed: one to one, centre within L/4 (30 m) or IoU 0.2; below 60 m neither."""
+def score(targets: tuple[Target, ...], shapes: list[Any]) -> Any:
+    """Return hits, false and missed.
+
+    One to one, centre within a quarter of the length (30 m) or IoU 0.2; below 60 m neither way.
+    """
     outlines = [shapely.Polygon(t.hull.outline) for t in targets]
     lengths = [long_side(s) for s in shapes]
     pairs = []
@@ -122,13 +135,15 @@ def score(targets, shapes):
     return np.array([hits, false, missed])
 
 
-def long_side(shape):
+def long_side(shape: Any) -> float:
+    """Return the longer side of the smallest rectangle about an outline."""
     points = np.array(shapely.minimum_rotated_rectangle(shape).exterior.coords)
     return float(np.hypot(*np.diff(points[:3], axis=0).T).max())
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def main() -> None:
+    """Train, print what ports left out give, and write the model if asked."""
+    parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--write", action="store_true")
     args = parser.parse_args()
@@ -165,11 +180,13 @@ def main():
         print(f"wrote {out.name}")
 
 
-def f1(counts):
+def f1(counts: Any) -> float:
+    """Return F1 of hits, false, missed."""
     return 2 * counts[0] / max(2 * counts[0] + counts[1] + counts[2], 1)
 
 
-def report(name, counts):
+def report(name: str, counts: Any) -> str:
+    """Return one line of figures."""
     hits, false, missed = counts
     return f"{name:20s} hits {hits:3d} false {false:3d} missed {missed:3d} F1 {f1(counts):.3f}"
 
