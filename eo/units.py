@@ -26,10 +26,11 @@ from eo.core.xp import resolve_device
 from eo.stages.cube import ingest_tile, reflectance_of, with_part_radiometry
 from eo.stages.measure import TilePixels, measure_tile
 from eo.stages.reference import LookArrays, Reference, port_reference
+from eo.stages.veil import with_missed_cloud
 
 __all__ = ["ALGORITHMS", "ingest", "measure", "reference"]
 
-ALGORITHMS = {"ingest": 1, "reference": 3, "measure": 6}
+ALGORITHMS = {"ingest": 1, "reference": 3, "measure": 7}
 """Raised whenever a phase's results change; part of every fingerprint of that phase."""
 
 
@@ -185,11 +186,14 @@ def _assemble(parts: LocalParts, item: MeasureItem) -> tuple[TilePixels, CubePar
             dn, tuple(record.scale[k] for k in index), tuple(record.offset[k] for k in index)
         )
         mask[target] = parts.array("ingest", tile.fingerprint, "mask")[source]
+    port = _reference(parts, item.references, bands, halo)
+    if port is not None:
+        mask = with_missed_cloud(mask, pixels, bands, port=port, pixel_m=item.grid.pixel_m)
     tile_pixels = TilePixels(
         reflectance=pixels,
         bands=bands,
         mask=mask,
-        reference=_reference(parts, item.references, bands, halo),
+        reference=port,
         reference_id=item.reference_id,
     )
     return tile_pixels, records[0]

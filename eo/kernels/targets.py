@@ -88,7 +88,7 @@ def darkening(reflectance: Array, level: Array, sigma: Array) -> Array:
     return xp.sqrt((fall**2).mean(axis=0)).astype(xp.float32)
 
 
-def coverage(rise: Array, threshold: float, *, width_px: int) -> Array:
+def coverage(rise: Array, threshold: float, *, width_px: int, resolved: bool = False) -> Array:
     """Return the share of each pixel that is covered by something other than water.
 
     Parameters
@@ -100,22 +100,33 @@ def coverage(rise: Array, threshold: float, *, width_px: int) -> Array:
     width_px
         Odd width of the neighbourhood in which an object's own level is taken [pixel]; the halo
         of this kernel is half of it.
+    resolved
+        Whether pixels are fine enough to show decks apart from what stands on them.
 
     Returns
     -------
     Array
         float32 (y, x) in 0..1. One half is the object's edge.
+
+    Notes
+    -----
+    The level is the deck's, not that of the white house and the pipes on it: of fine pixels the
+    inverse mean square, in which the dim ones rule (a dark deck beside a white pipe would else
+    fall below half of the level, and the hull with it); of coarse ones, which all hold a little
+    water, the geometric mean.
     """
     xp, ndi = namespace(rise)
     clean = xp.nan_to_num(rise)
     sure = clean > threshold
-    # The geometric mean keeps to the deck where a white house stands on it; edge pixels, which
-    # are part water, count only where there is nothing else.
+    # Edge pixels, which are part water, count only where there is nothing else.
     weight = ndi.binary_erosion(sure).astype(xp.float32) + xp.float32(0.02) * sure
-    depth = xp.log(xp.maximum(clean, xp.float32(threshold)))
+    held = xp.maximum(clean, xp.float32(threshold)) / xp.float32(threshold)
+    depth = held**-2 if resolved else xp.log(held)
     total = ndi.uniform_filter(depth * weight, width_px, mode="nearest")
     count = ndi.uniform_filter(weight, width_px, mode="nearest")
-    level = xp.exp(total / xp.maximum(count, xp.float32(1e-6)))
+    mean = total / xp.maximum(count, xp.float32(1e-6))
+    level = xp.maximum(mean, xp.float32(1e-8)) ** -0.5 if resolved else xp.exp(mean)
+    level = xp.float32(threshold) * level
     level = xp.where(count > 1e-6, level, xp.float32(threshold))
     level = xp.maximum(level, xp.float32(threshold))
     return xp.clip(clean / level, 0, 1).astype(xp.float32)

@@ -20,6 +20,8 @@ _NEIGHBOURHOOD_M = 200.0
 """Half width of the surroundings in which water is taken to be alike."""
 _OWN_LEVEL_M = 24.0
 """Width of the neighbourhood in which an object's own level is taken."""
+_RESOLVED_M = 5.0
+"""Pixel up to which a tanker's deck shows apart from what stands on it."""
 _BLUR = 0.03
 """Coverage of the empty port from which a quay's blur matters."""
 _AFLOAT = 0.6
@@ -120,7 +122,7 @@ def against(scene: Pixels, empty_colour: Array, empty_cover: Array) -> Pixels:
 
 def _cover(rise: Array, threshold: float, pixel_m: float) -> Array:
     width = max(2 * round(_OWN_LEVEL_M / pixel_m / 2) + 1, 5)
-    return coverage(rise, threshold, width_px=width)
+    return coverage(rise, threshold, width_px=width, resolved=pixel_m <= _RESOLVED_M)
 
 
 def _threshold(xp: Any, rise: Array, calm: Array) -> float:
