@@ -48,7 +48,11 @@ def diffuse_share(wavelength_um: float, sun_elevation_deg: float) -> float:
 
 
 def shade_ratio_prior(
-    bands: tuple[str, ...], sun_elevation_deg: float, level: str
+    bands: tuple[str, ...],
+    sun_elevation_deg: float,
+    level: str,
+    *,
+    unshadowed: float = _MIRRORED,
 ) -> tuple[tuple[float, ...], float, float]:
     """Return shaded over lit water per band, and the ratio's sds: per band, and shared.
 
@@ -61,12 +65,15 @@ def shade_ratio_prior(
     level
         `l2a` has most of the haze removed; `l1c` and `toar` keep it, which lifts the ratio;
         `visual` is tone-mapped, so that a ratio means little.
+    unshadowed
+        Share of the lit signal that needs no direct sun; the default is water's, which mirrors
+        the sky.
     """
     haze = {"l2a": 0.0, "visual": 0.0}.get(level, 0.25)
     ratios = []
     for band in bands:
         share = diffuse_share(_WAVELENGTH_UM.get(band, _UNKNOWN_UM), sun_elevation_deg)
-        mirrored = _MIRRORED + haze * (1.0 - _MIRRORED)
+        mirrored = unshadowed + haze * (1.0 - unshadowed)
         ratios.append(mirrored + (1.0 - mirrored) * _SKY_SEEN * share)
     wide = 2.0 if level == "visual" else 1.0
     return tuple(ratios), _OWN_SD * wide, _COMMON_SD * wide

@@ -12,45 +12,30 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from scipy.interpolate import CubicSpline
-from scipy.ndimage import gaussian_filter1d
 
 from eo.core.grid import Grid, Window
 from eo.core.records import Freeboard, Hull, Target
 from eo.core.seams import NativePixels
 from eo.core.sensors import Sensor
-from eo.kernels.profile import ProfileBatch, ProfileFit, profile_likelihood
+from eo.kernels.profile import ProfileFit, profile_likelihood
+from eo.kernels.profile_quay import QuayFit
 from eo.physics.hull import freeboard_prior_m
 from eo.physics.shadow import ShadowGeometry, refuse_geometry, shadow_geometry
-from eo.physics.sky import shade_ratio_prior
-from eo.stages.shade import REASONS, HullPixels, gather_pixels, largest_freeboard_m
+from eo.stages.quay import EmptyPort, Light, fit_on_quay
+from eo.stages.quay_height import above_water, quay_heights
+from eo.stages.reference import Reference
+from eo.stages.shade import gather_pixels
+from eo.stages.shade_strip import (
+    FREEBOARD_STEP_M,
+    HEIGHTS_M,
+    laid_out,
+    over_heights,
+    usable_rows,
+    with_fittings,
+)
 
 __all__ = ["FREEBOARD_STEP_M", "freeboard_bounds_m", "measure_freeboard"]
 
-FREEBOARD_STEP_M = 0.1
-_LARGEST_M = 25.0
-_GRID_M = np.arange(0.0, _LARGEST_M + 0.05, FREEBOARD_STEP_M)
-_FIT_STEP_M = 0.25
-_MANIFOLD = REASONS.index("manifold")
-_MIN_BEAM_PX = 1.4
-_MIN_ROWS = 4.0
-"""Fewer rows of pixels along the mid-body cannot tell a strip from a wave."""
-_MIN_ROW_SHARE = 0.25
-_BAND_SHIFT_SD_PX = 0.15
-"""How well the bands of one scene lie on each other (Sentinel-2: better than 0.3 px at 95 %;
-PlanetScope is about as good over still ground)."""
-_PIPES_M = 1.4
-"""Height of the pipes along a tanker's deck."""
-_ROUGHNESS_SD_M = 0.12
-"""Heel (half a degree over half a beam of 14 m), sheer and bulwark: no fit of a straight edge
-knows better."""
-_EDGE_SD_M = 0.2
-"""How well a deck's painted, cluttered edge marks the edge that throws the shade, across."""
-_FITTINGS_M = 0.15
-"""Mean height (exponential) by which gunwale, manifold and what the fit did not notice raise the
-edge that throws the shade: a manifold of 1.3 m over a tenth of the mid-body alone makes 0.13."""
-_STRAY = 0.01
-"""Chance that what was fitted is no hull's shadow at all."""
 _MIN_DECK_CONTRAST, _MIN_SHADE_CONTRAST = 5.0, 1.0
 """Deck against water, and lit against shaded water, in sds of the water's noise: below, there is
 no hull, or no light, to be seen."""
@@ -79,6 +64,8 @@ def measure_freeboard(
     off_nadir_deg: float | None,
     view_azimuth_grid_deg: float | None,
     level: str,
+    reference: Reference | None = None,
+    reference_bands: tuple[str, ...] = (),
 ) -> Freeboard:
     """Measure one hull's freeboard in one look.
 
@@ -101,6 +88,9 @@ def measure_freeboard(
         View; where missing, 0-6 degrees from anywhere are allowed for.
     level
         The scene's level; `visual` is tone-mapped.
+    reference, reference_bands
+        The empty port on `window` of `grid`, and its bands: without it, shade that falls on a
+        quay is not measured.
 
     Returns
     -------
@@ -134,10 +124,22 @@ def measure_freeboard(
         water=water,
         mask=mask,
     )
-    pixels, rows, reason = _usable_rows(pixels, hull, geometry)
+    every = pixels
+    pixels, rows, reason = usable_rows(pixels, hull, geometry)
+    if reason == "shade-on-quay" and reference is not None:
+        port = EmptyPort(
+            reference=reference, bands=reference_bands, grid=grid, window=window, mask=mask
+        )
+        light = Light(sensor=sensor, sun_elevation_deg=sun_elevation_deg, level=level)
+        ships = (hull, *neighbours)
+        found = fit_on_quay(every, native, hull, geometry, port, ships=ships, light=light)
+        if found is not None:
+            on_quay, widths, rows = found
+            seen = quay_heights(native, hull, geometry, port, ships=ships, light=light, water=water)
+            return _judge_on_quay(on_quay, widths, seen, hull, geometry, rows=rows)
     if reason is not None:
         return Freeboard(status=reason, rows=rows, metres_per_metre=geometry.metres_per_metre)
-    batch = _batch(
+    batch = laid_out(
         pixels,
         native.bands,
         hull,
@@ -146,132 +148,13 @@ def measure_freeboard(
         sun_elevation_deg=sun_elevation_deg,
         level=level,
     )
-    return _judge(profile_likelihood(batch), hull, geometry, rows)
+    fit = profile_likelihood(batch)
+    return _judge(fit, np.asarray(batch.widths_m[0]), hull, geometry, rows=rows)
 
 
-def _usable_rows(
-    pixels: HullPixels, hull: Hull, geometry: ShadowGeometry
-) -> tuple[HullPixels, int, str | None]:
-    """Keep rows whose shaded side is seen; return them, how many, and why if too few."""
-    size = float(np.sqrt(pixels.pixel_area_m2))
-    start, end = pixels.body_m
-    count = int((end - start) / size)
-    if hull.beam_m < _MIN_BEAM_PX * size or count < _MIN_ROWS:
-        return pixels, count, "too-small"
-    row = np.clip(((pixels.along_m - start) / size).astype(int), 0, count - 1)
-    edge = 0.5 * hull.beam_m
-    strip = 0.5 * largest_freeboard_m(hull.length_m) * geometry.metres_per_metre
-    beside = (pixels.across_m > edge + 0.3 * size) & (pixels.across_m < edge + strip + 1.5 * size)
-    aboard = np.abs(pixels.across_m) < edge
-    zone = beside | aboard
-    expected = (strip + 1.2 * size + hull.beam_m) / size
-    free = ~_cluttered(pixels, beside, row, count)
-    least = max(_MIN_ROWS, _MIN_ROW_SHARE * count)
-    # Rows beside the manifold are used only where the others are too few.
-    for usable in (pixels.code == 0, (pixels.code == 0) | (pixels.code == _MANIFOLD)):
-        good = (np.bincount(row[zone & usable], minlength=count) >= 0.6 * expected) & free
-        if good.sum() >= least:
-            break
-    lost = _leading_reason(pixels, zone, expected * count)
-    if good.sum() < least:
-        return pixels, int(good.sum()), lost or "outside"
-    keep = good[row] & usable & ~_against_quay(pixels, row, edge, size, count)
-    if (keep & beside).sum() < 6 or (keep & aboard).sum() < 6:
-        return pixels, int(good.sum()), lost or "too-small"
-    return (
-        HullPixels(
-            values=pixels.values[:, keep],
-            along_m=pixels.along_m[keep],
-            across_m=pixels.across_m[keep],
-            code=pixels.code[keep],
-            pixel_m=pixels.pixel_m,
-            pixel_area_m2=pixels.pixel_area_m2,
-            body_m=pixels.body_m,
-        ),
-        int(good.sum()),
-        None,
-    )
-
-
-def _cluttered(pixels: HullPixels, beside: Any, row: Any, count: int) -> Any:
-    """Rows (and those next to them) in which something lies where the strip should be.
-
-    Its rim, too dim to be struck out by itself, would pass for the hull or hide the strip.
-    """
-    occupied = pixels.code == REASONS.index("occupied")
-    land = pixels.code == REASONS.index("shade-on-quay")
-    hit = np.bincount(row[beside & occupied], minlength=count) >= 1
-    hit |= np.bincount(row[beside & land], minlength=count) >= 2
-    spread = hit.copy()
-    spread[1:] |= hit[:-1]
-    spread[:-1] |= hit[1:]
-    return spread
-
-
-def _against_quay(pixels: HullPixels, row: Any, edge_m: float, size_m: float, count: int) -> Any:
-    """Pixels at the sunlit edge in rows where no water is seen there.
-
-    A quay a metre from the hull runs into the deck; what is left of such rows is her deck
-    inboard of the blur, her shaded edge and the strip, and those are enough.
-    """
-    sunlit = (pixels.across_m < -edge_m - 0.3 * size_m) & (pixels.across_m > -edge_m - 3.0 * size_m)
-    free = np.bincount(row[sunlit & (pixels.code == 0)], minlength=count)
-    blocked = free < 0.6 * 2.7
-    return blocked[row] & (pixels.across_m < -edge_m + 1.3 * size_m)
-
-
-def _leading_reason(pixels: HullPixels, zone: Any, expected: float) -> str | None:
-    """Return the status that cost most of the zone's pixels."""
-    lost = np.bincount(pixels.code[zone], minlength=len(REASONS)).astype(float)
-    lost[REASONS.index("outside")] += max(0.0, expected - float(zone.sum()))
-    lost[[0, REASONS.index("structure"), _MANIFOLD]] = 0.0
-    worst = int(np.argmax(lost))
-    return REASONS[worst] if lost[worst] > 0 else None
-
-
-def _batch(
-    pixels: HullPixels,
-    bands: tuple[str, ...],
-    hull: Hull,
-    geometry: ShadowGeometry,
-    *,
-    sensor: Sensor,
-    sun_elevation_deg: float,
-    level: str,
-) -> ProfileBatch:
-    """Lay the pixels and the priors out for the kernel, a batch of one."""
-    start, end = pixels.body_m
-    ratio, own_sd, common_sd = shade_ratio_prior(bands, sun_elevation_deg, level)
-    # Shaded hull side, seen where the sensor looks from that side, is paint and not water.
-    paint = max(0.0, geometry.lean_per_m) / geometry.metres_per_metre
-    heights = np.arange(0.0, _LARGEST_M + 0.5 * _FIT_STEP_M, _FIT_STEP_M)
-
-    def one(value: float) -> Any:
-        return np.array([value], dtype=float)
-
-    return ProfileBatch(
-        values=pixels.values[None],
-        across_m=pixels.across_m[None],
-        along=((2.0 * pixels.along_m - start - end) / (end - start))[None],
-        half_length_m=one(0.5 * (end - start)),
-        valid=np.ones((1, pixels.across_m.size)),
-        widths_m=(heights * geometry.metres_per_metre)[None],
-        beam_m=one(hull.beam_m),
-        beam_sd_m=one(max(hull.beam_sd_m, 0.4 * pixels.pixel_m)),
-        centre_sd_m=one(max(hull.beam_sd_m, 0.6 * pixels.pixel_m)),
-        skew_sd_m=one(np.deg2rad(2.0) * 0.5 * (end - start)),
-        pixel_m=one(pixels.pixel_m),
-        psf_sigma_px=one(sensor.psf_sigma_px),
-        psf_sigma_sd_px=one(sensor.psf_sigma_sd_px),
-        shade_ratio=np.asarray(ratio, dtype=float)[None],
-        shade_ratio_sd=one(own_sd + 0.3 * paint),
-        shade_ratio_common_sd=one(common_sd),
-        deck_shade_m=one(_PIPES_M * geometry.shadow_per_m),
-        band_shift_sd_m=one(_BAND_SHIFT_SD_PX * pixels.pixel_m),
-    )
-
-
-def _judge(fit: ProfileFit, hull: Hull, geometry: ShadowGeometry, rows: int) -> Freeboard:
+def _judge(
+    fit: ProfileFit, widths_m: Any, hull: Hull, geometry: ShadowGeometry, *, rows: int
+) -> Freeboard:
     """Turn widths into heights, allow for what is uncertain, and refuse what says nothing."""
     said = Freeboard(
         status="not-identifiable",
@@ -284,15 +167,36 @@ def _judge(fit: ProfileFit, hull: Hull, geometry: ShadowGeometry, rows: int) -> 
     seen = fit.deck_contrast[0] >= _MIN_DECK_CONTRAST and fit.contrast[0] >= _MIN_SHADE_CONTRAST
     if not (seen and np.isfinite(fit.log_likelihood).all()):
         return said
-    likelihood = _over_heights(np.asarray(fit.log_likelihood[0]), geometry)
+    heights = over_heights(np.asarray(fit.log_likelihood[0]), widths_m, geometry)
+    return _told(said, with_fittings(heights, geometry), hull)
+
+
+def _judge_on_quay(
+    fit: QuayFit, widths_m: Any, quay: Any, hull: Hull, geometry: ShadowGeometry, *, rows: int
+) -> Freeboard:
+    """Turn a strip on a quay into heights above the water; `quay` weighs the quay's heights."""
+    said = Freeboard(
+        status="shade-on-quay",
+        rows=rows,
+        metres_per_metre=geometry.metres_per_metre,
+        strip_width_m=fit.width_m,
+        strip_width_sd_m=fit.width_bound_m,
+        shade_ratio=fit.shade_ratio,
+    )
+    above = over_heights(fit.log_likelihood, widths_m, geometry, monotone=True)
+    return _told(said, with_fittings(above_water(above, quay), geometry), hull)
+
+
+def _told(said: Freeboard, likelihood: Any, hull: Hull) -> Freeboard:
+    """Publish a likelihood over HEIGHTS_M unless it says too little beside the prior."""
     prior_mean, prior_sd = freeboard_prior_m(
         hull.length_m, hull.beam_m, hull.length_sd_m, hull.beam_sd_m
     )
-    prior = np.exp(-0.5 * ((_GRID_M - prior_mean) / prior_sd) ** 2)
+    prior = np.exp(-0.5 * ((HEIGHTS_M - prior_mean) / prior_sd) ** 2)
     posterior = prior * likelihood
     posterior = posterior / posterior.sum()
-    mean = float((posterior * _GRID_M).sum())
-    sd = float(np.sqrt((posterior * (_GRID_M - mean) ** 2).sum()))
+    mean = float((posterior * HEIGHTS_M).sum())
+    sd = float(np.sqrt((posterior * (HEIGHTS_M - mean) ** 2).sum()))
     if sd > _IDENTIFIABLE * prior_sd:
         return said
     logl = np.log(likelihood / likelihood.max())
@@ -302,23 +206,3 @@ def _judge(fit: ProfileFit, hull: Hull, geometry: ShadowGeometry, rows: int) -> 
         step_m=FREEBOARD_STEP_M,
         log_likelihood=tuple(round(float(value), 4) for value in logl),
     )
-
-
-def _over_heights(log_likelihood: Any, geometry: ShadowGeometry) -> Any:
-    """Return the likelihood over _GRID_M, marginal over heading, lean, roughness and stray fits."""
-    widths = np.arange(log_likelihood.size) * _FIT_STEP_M * geometry.metres_per_metre
-    spline = CubicSpline(widths, log_likelihood)
-    total = np.zeros(_GRID_M.size)
-    for per_metre, weight in zip(
-        geometry.metres_per_metre_nodes, geometry.node_weights, strict=True
-    ):
-        width = np.clip(_GRID_M * per_metre, 0.0, widths[-1])
-        total += weight * np.exp(np.minimum(spline(width), 1.0))
-    # What stands on the deck's edge makes a hull look higher, never lower.
-    above = np.arange(0.0, 5.0 * _FITTINGS_M, FREEBOARD_STEP_M)
-    raised = np.exp(-above / _FITTINGS_M)
-    padded = np.concatenate([total, np.full(above.size - 1, total[-1])])
-    total = np.convolve(padded, raised[::-1] / raised.sum(), mode="valid")
-    rough = np.hypot(_ROUGHNESS_SD_M, _EDGE_SD_M / geometry.metres_per_metre)
-    total = gaussian_filter1d(total, rough / FREEBOARD_STEP_M, mode="reflect")
-    return (1.0 - _STRAY) * total / total.sum() + _STRAY / total.size

@@ -209,6 +209,8 @@ def _freeboard(
         off_nadir_deg=angles.off_nadir_deg,
         view_azimuth_grid_deg=angles.view_azimuth_grid_deg,
         level=scene.level,
+        reference=tile.reference,
+        reference_bands=tile.bands,
     )
     return pixels, freeboard
 

@@ -9,7 +9,7 @@ or forecastle may throw their longer shadows.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -59,14 +59,36 @@ class HullPixels:
     """Distance from the hull's centre towards the heading [m]."""
     across_m: Any
     """Distance from the axis towards the shaded side [m]."""
+    map_x_m: Any
+    """Map coordinates of the pixel's centre in the grid's CRS [m]."""
+    map_y_m: Any
+    """See map_x_m."""
     code: Any
     """Index into REASONS."""
+    crowded: Any
+    """Whether a neighbour, tugs included, lies here."""
+    own_shade: Any
+    """Whether superstructure, manifold or crane may throw their shade here."""
     pixel_m: float
     """Pixel as seen across the hull [m]; see ProfileBatch."""
     pixel_area_m2: float
     """Ground area of a pixel."""
     body_m: tuple[float, float]
     """Ends of the parallel mid-body, along [m]."""
+
+    def kept(self, keep: Any) -> HullPixels:
+        """Return the pixels marked by a mask or an index (pixel,)."""
+        return replace(
+            self,
+            values=self.values[:, keep],
+            along_m=self.along_m[keep],
+            across_m=self.across_m[keep],
+            map_x_m=self.map_x_m[keep],
+            map_y_m=self.map_y_m[keep],
+            code=self.code[keep],
+            crowded=self.crowded[keep],
+            own_shade=self.own_shade[keep],
+        )
 
 
 def largest_freeboard_m(length_m: float) -> float:
@@ -130,19 +152,26 @@ def gather_pixels(
     strike(~np.isfinite(values).all(axis=0), "outside")
     strike(np.asarray(native.saturated).reshape(-1)[inside], "saturated")
     strike((seen_mask == 2) | (seen_mask == 3), "cloud")
-    strike(_near_neighbours(map_x, map_y, neighbours, 1.5 * pixel_m), "occupied")
+    crowded = _near_neighbours(map_x, map_y, neighbours, 1.5 * pixel_m)
+    strike(crowded, "occupied")
     beyond = np.abs(across) > 0.5 * hull.beam_m + 0.5 * pixel_m
     strike(beyond & (seen_water == 0), "shade-on-quay")
     strike(_too_bright(values, code, across, hull, pixel_m), "occupied")
     occupied = (code == REASONS.index("occupied")) & (np.abs(across) > 0.5 * hull.beam_m)
     strike(_close_to(along, across, occupied, 1.6 * pixel_m) & beyond, "occupied")
-    strike(_under_structure(along, across, hull, geometry, pixel_m), "structure")
-    strike(_beside_manifold(along, across, hull, geometry), "manifold")
+    structure = _under_structure(along, across, hull, geometry, pixel_m)
+    manifold = _beside_manifold(along, across, hull, geometry)
+    strike(structure, "structure")
+    strike(manifold, "manifold")
     return HullPixels(
         values=values,
         along_m=along,
         across_m=across,
+        map_x_m=map_x,
+        map_y_m=map_y,
         code=code,
+        crowded=crowded,
+        own_shade=structure | manifold,
         pixel_m=pixel_m,
         pixel_area_m2=float(abs(np.linalg.det(inverse))),
         body_m=body,

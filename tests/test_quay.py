@@ -1,0 +1,248 @@
+"""Shade on a quay: measured where the quay is known without it, refused where it is not.
+
+Scenes are drawn flat, five times finer than the pixel: water, a jetty with a dark lane, its own
+shadow on its far side, the hull west of it and her shadow on it by the definition of heights.
+"""
+
+import numpy as np
+import pytest
+from scipy.ndimage import gaussian_filter
+
+from eo.core.grid import Grid
+from eo.core.records import Hull, Target
+from eo.core.seams import NativePixels
+from eo.core.sensors import sensor_of
+from eo.kernels.profile_quay import QuayPixels, quay_likelihood
+from eo.stages.freeboard import measure_freeboard
+from eo.stages.quay_height import above_water
+from eo.stages.reference import Reference
+from eo.stages.shade_strip import HEIGHTS_M
+
+BANDS = ("blue", "green", "red", "nir")
+WATER = np.array([0.050, 0.045, 0.030, 0.018])
+DECK = np.array([0.085, 0.100, 0.130, 0.160])
+CONCRETE = np.array([0.170, 0.190, 0.210, 0.250])
+LANE = np.array([0.080, 0.085, 0.090, 0.110])
+SHADE = np.array([0.30, 0.25, 0.22, 0.18])
+WATER_SHADE = 0.4
+SIDE, FINE, PIXEL_M = 120, 5, 3.0
+GRID = Grid(epsg=32653, x0_m=340_000.0, y0_m=4_735_000.0, pixel_m=PIXEL_M, height=SIDE, width=SIDE)
+LENGTH_M, BEAM_M, GAP_M, JETTY_M = 170.0, 27.0, 1.6, 36.0
+SUN_DEG = 38.0
+
+
+def picture(freeboard_m=None, quay_m=3.0, gain=1.0, parked=False, seed=0):
+    """Return (band, y, x) of the port, with a hull where a freeboard is given."""
+    fine = (np.arange(SIDE * FINE) + 0.5) / FINE * PIXEL_M - 0.5 * SIDE * PIXEL_M
+    x, y = np.meshgrid(fine + 30.0, fine)
+    cot = 1.0 / np.tan(np.deg2rad(SUN_DEG))
+    edge = 0.5 * BEAM_M
+    near, far = edge + GAP_M, edge + GAP_M + JETTY_M
+    quay = (x > near) & (x < far)
+    image = np.where(quay, CONCRETE[:, None, None], WATER[:, None, None])
+    image = np.where((x > near + 20.0) & (x < near + 25.0), LANE[:, None, None], image)
+    shade = (x >= far) & (x < far + quay_m * cot)
+    if freeboard_m is not None:
+        beside = (np.abs(y) < 0.5 * LENGTH_M) & (x > edge)
+        shade |= beside & (x < edge + np.maximum(freeboard_m - quay_m, 0.0) * cot) & quay
+        shade |= beside & (x < edge + freeboard_m * cot) & ~quay & (x < near)
+    dark = np.where(quay, SHADE[:, None, None], WATER_SHADE)
+    image = np.where(shade, dark * image, image)
+    if parked:
+        # A stack of containers, as bright as a roof, beside the whole of her.
+        image = np.where((x > near + 3.0) & (x < near + 12.0), 0.5, image)
+    if freeboard_m is not None:
+        hull = (np.abs(x) < edge) & (np.abs(y) < 0.5 * LENGTH_M)
+        image = np.where(hull, DECK[:, None, None], image)
+    blurred = np.stack([gaussian_filter(band, 0.55 * FINE) for band in image])
+    pixels = blurred.reshape(4, SIDE, FINE, SIDE, FINE).mean(axis=(2, 4)) * gain
+    return pixels + 0.0015 * np.random.default_rng(seed).normal(size=pixels.shape)
+
+
+def empty_port(median):
+    x = (np.arange(SIDE) + 0.5) * PIXEL_M - 0.5 * SIDE * PIXEL_M + 30.0 - 0.5 * BEAM_M - GAP_M
+    water = np.broadcast_to(((x < 0) | (x > JETTY_M)).astype(np.float32), (SIDE, SIDE))
+    return Reference(
+        median=median.astype(np.float32),
+        spread=np.full(median.shape, 0.01, np.float32),
+        water=water.copy(),
+        clear_looks=np.full((SIDE, SIDE), 12, np.uint16),
+    )
+
+
+def measure(pixels, reference, **change):
+    centre = (GRID.x0_m + 0.5 * SIDE * PIXEL_M - 30.0, GRID.y0_m - 0.5 * SIDE * PIXEL_M)
+    corners = [(-1, -1), (-1, 1), (1, 1), (1, -1), (-1, -1)]
+    hull = Hull(
+        x_m=centre[0],
+        y_m=centre[1],
+        length_m=LENGTH_M,
+        beam_m=BEAM_M,
+        heading_deg=0.0,
+        bow_known=True,
+        length_sd_m=3.0,
+        beam_sd_m=1.2,
+        outline=tuple(
+            (centre[0] + a * 0.5 * BEAM_M, centre[1] + b * 0.5 * LENGTH_M) for a, b in corners
+        ),
+    )
+    native = NativePixels(
+        bands=BANDS,
+        reflectance=pixels.astype(np.float32),
+        saturated=np.zeros((SIDE, SIDE), dtype=bool),
+        map_to_pixel=(
+            1 / PIXEL_M, 0.0, -GRID.x0_m / PIXEL_M, 0.0, -1 / PIXEL_M, GRID.y0_m / PIXEL_M,
+        ),
+    )  # fmt: skip
+    asked = {
+        "neighbours": (),
+        "grid": GRID,
+        "window": GRID.window,
+        "water": empty_port(pixels).water > 0.5,
+        "mask": np.ones((SIDE, SIDE), dtype=np.uint8),
+        "sensor": sensor_of("planetscope"),
+        "sun_elevation_deg": SUN_DEG,
+        "sun_azimuth_grid_deg": 270.0,
+        "off_nadir_deg": 0.0,
+        "view_azimuth_grid_deg": 0.0,
+        "level": "l2a",
+        "reference": reference,
+        "reference_bands": BANDS,
+    }
+    target = Target(
+        hull=hull, confidence=0.9, vessel_class="tanker", tanker_p=0.9, clear_fraction=1.0
+    )
+    return measure_freeboard(native, target, **{**asked, **change})
+
+
+def estimate(found):
+    weight = np.exp(found.log_likelihood)
+    weight /= weight.sum()
+    mean = float((weight * HEIGHTS_M).sum())
+    return mean, float(np.sqrt((weight * (HEIGHTS_M - mean) ** 2).sum()))
+
+
+@pytest.mark.parametrize(("freeboard", "quay"), [(8.0, 3.0), (10.0, 2.2), (11.0, 4.5)])
+def test_freeboard_on_a_jetty(freeboard, quay):
+    reference = empty_port(picture(quay_m=quay, seed=7))
+    found = measure(picture(freeboard, quay, gain=1.06), reference)
+    assert found.status == "measured"
+    mean, sd = estimate(found)
+    assert abs(mean - freeboard) < 1.2
+    assert abs(mean - freeboard) < 2.0 * sd
+    assert found.strip_width_m == pytest.approx(
+        (freeboard - quay) / np.tan(np.deg2rad(SUN_DEG)), abs=0.8
+    )
+    assert max(found.log_likelihood) == 0.0
+
+
+def test_more_above_the_quay_is_more_freeboard():
+    reference = empty_port(picture(seed=7))
+    found = [measure(picture(f), reference) for f in (7.0, 9.0, 11.0)]
+    widths = [each.strip_width_m / each.metres_per_metre for each in found]
+    assert np.diff(widths) == pytest.approx([2.0, 2.0], abs=0.4)
+    assert estimate(found[2])[0] - estimate(found[0])[0] == pytest.approx(4.0, abs=1.2)
+
+
+def test_refused_without_an_empty_port():
+    assert measure(picture(8.0), None).status == "shade-on-quay"
+
+
+def test_refused_where_the_deck_is_level_with_the_quay():
+    reference = empty_port(picture(seed=7))
+    assert measure(picture(3.2), reference).status == "shade-on-quay"
+
+
+def test_refused_where_the_empty_port_is_shaded_itself():
+    reference = empty_port(picture(9.0, seed=7))
+    assert measure(picture(9.0), reference).status == "shade-on-quay"
+
+
+def test_refused_where_the_quay_has_changed():
+    reference = empty_port(picture(seed=7))
+    assert measure(picture(8.0, parked=True), reference).status == "shade-on-quay"
+
+
+def test_refused_where_too_few_looks_made_the_empty_port():
+    seen = empty_port(picture(seed=7))
+    few = Reference(
+        median=seen.median,
+        spread=seen.spread,
+        water=seen.water,
+        clear_looks=np.full_like(seen.clear_looks, 2),
+    )
+    assert measure(picture(8.0), few).status == "shade-on-quay"
+
+
+def test_height_of_the_quay_adds_to_the_height_above_it():
+    above, quay = np.zeros(HEIGHTS_M.size), np.zeros(HEIGHTS_M.size)
+    above[50], quay[30] = 1.0, 1.0
+    assert np.argmax(above_water(above, quay)) == 80
+    # Where the deck is below the quay, what is said is what no strip says.
+    flat = above_water(np.where(HEIGHTS_M < 0.05, 1.0, 0.2), quay)
+    assert flat[10] == pytest.approx(1.0)
+    assert flat[60] == pytest.approx(0.2)
+
+
+def quay_pixels(width_m, ratio=0.3, gain=1.0, seed=3):
+    rng = np.random.default_rng(seed)
+    across = rng.uniform(4.0, 45.0, 500)
+    along = rng.uniform(-1.0, 1.0, 500)
+    fine = np.arange(-20.0, 80.0, 0.1)
+    kernel = np.exp(-0.5 * (np.arange(-60, 61) * 0.1 / 1.8) ** 2)
+    kernel /= kernel.sum()
+
+    def seen(profile):
+        return np.interp(across, fine, np.convolve(profile, kernel, mode="same"))
+
+    ground = np.where(fine > 13.5 + 1.6, 0.2, 0.03)
+    shaded = np.where((fine > 13.5) & (fine < 13.5 + width_m), ratio, 1.0)
+    scene = gain * np.where(fine < 13.5, 0.1, ground * shaded)
+    empty, values = seen(ground), seen(scene) + 0.002 * rng.normal(size=500)
+    slope = np.interp(across, fine, np.gradient(np.convolve(ground, kernel, mode="same"), 0.1))
+    return QuayPixels(
+        values=np.stack([values, values + 0.002 * rng.normal(size=500)]),
+        empty=np.stack([empty, empty]),
+        empty_slope=np.stack([slope, slope]),
+        across_m=across,
+        along=along,
+        half_beam_m=13.5,
+        edge_sd_m=1.0,
+        skew_sd_m=1.0,
+        blur_m=1.8,
+        blur_sd=0.1,
+        shade_ratio=np.array([0.3, 0.3]),
+        shade_ratio_sd=0.06,
+        shade_ratio_common_sd=0.12,
+        gain_sd=0.06,
+        shift_sd_m=0.7,
+        widths_m=np.arange(0.0, 20.1, 0.25),
+    )
+
+
+@pytest.mark.parametrize("width", [5.0, 9.0, 14.0])
+def test_width_of_the_strip(width):
+    fit = quay_likelihood(quay_pixels(width, gain=1.04))
+    assert fit.width_m == pytest.approx(width, abs=0.5)
+    assert fit.width_bound_m < 0.3
+    assert abs(fit.ratio_excess) < 1.0
+    assert fit.log_likelihood.max() == 0.0
+
+
+def test_no_shade_is_no_dark_strip():
+    fit = quay_likelihood(quay_pixels(9.0, ratio=1.0))
+    # Either no width at all, or a strip that is not dark.
+    assert fit.width_m < 2.5 or fit.ratio_excess > 2.0
+
+
+def test_too_few_pixels_are_told():
+    pixels = quay_pixels(9.0)
+    few = {
+        name: getattr(pixels, name)[..., :10]
+        for name in ("values", "empty", "empty_slope", "across_m", "along")
+    }
+    rest = {
+        name: getattr(pixels, name) for name in QuayPixels.__dataclass_fields__ if name not in few
+    }
+    with pytest.raises(ValueError, match="10 pixels"):
+        quay_likelihood(QuayPixels(**few, **rest))
