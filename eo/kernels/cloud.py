@@ -267,8 +267,9 @@ def believable(
     Returns
     -------
     Array
-        bool (y, x): what is left of `told` without objects narrower than `SEED_WIDTH_M`, with
-        edges as sharp as a building's, or no whiter than the rest of the scene.
+        bool (y, x): what is left of `told` without objects narrower than `SEED_WIDTH_M`, no
+        larger than `SMALL_M2` and with edges as sharp as a building's, or no whiter than the
+        rest of the scene. Larger ones are no building, and some clouds are as sharp.
     """
     xp, ndi = namespace(told, reflectance)
     valid = _valid(xp, reflectance, bands)
@@ -284,7 +285,11 @@ def believable(
     seed = wide_parts(xp, ndi, told, SEED_WIDTH_M / 2 / gsd_m)
     if gsd_m <= _FINE_M:
         limit = sharpness_limit(SHARPEST, gsd_m)
-        seed = soft_edged(xp, ndi, seed, score, valid, limit=limit, small_limit=limit, small_px=0.0)
+        small = SMALL_M2 / gsd_m**2
+        any_edge = 1e9
+        seed = soft_edged(
+            xp, ndi, seed, score, valid, limit=any_edge, small_limit=limit, small_px=small
+        )
     labels, count = ndi.label(told)
     flat = labels.ravel()
     size = xp.bincount(flat, minlength=int(count) + 1)

@@ -178,7 +178,9 @@ def _chance(box: Box, scene: Pixels) -> float:
     score = 2.0 + np.log(height / 2) + 4 * (fill - 0.75)
     score -= 4 * max(dirty - 0.12, 0) + 3 * max(leafy - 0.2, 0)
     score -= 8 * max(soft - 0.06, 0) + 8 * max(tail - 0.2, 0)
-    score -= 5 * max(box.roughness_px - 0.25, 0)
+    # White in every band and ragged: a scrap of cloud. White ships have straight sides.
+    white = min(max((float(colour.min()) - 0.2) / 0.15, 0.0), 1.0)
+    score -= 5 * max(box.roughness_px - 0.25, 0) + 12 * white * max(box.roughness_px - 0.3, 0)
     score -= 2.5 * max(4.2 - length / max(width - 0.5, 0.5), 0) + 2 * max(length / width - _SLIM, 0)
     score -= 8 * max(0.95 - clear, 0)
     if length * scene.pixel_m >= 60:
