@@ -27,7 +27,8 @@ from eo.core.errors import OutputError
 __all__ = ["LocalParts"]
 
 _FINGERPRINT = re.compile(r"[0-9a-f]{16,64}")
-_CHUNK_ROWS = 256
+_CHUNK_PX = (16, 1024)
+"""Rows and columns of a chunk: a reference reads all looks by thin blocks of rows."""
 
 
 class LocalParts:
@@ -108,7 +109,7 @@ def _write_arrays(path: Path, arrays: dict[str, Any]) -> None:
             group = zarr.create_group(store)
             for key, values in arrays.items():
                 host = np.ascontiguousarray(values)
-                chunks = (*host.shape[:-2], *(min(n, _CHUNK_ROWS) for n in host.shape[-2:]))
+                chunks = (*host.shape[:-2], *map(min, host.shape[-2:], _CHUNK_PX))
                 group.create_array(
                     key,
                     data=host,

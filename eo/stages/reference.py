@@ -30,7 +30,7 @@ __all__ = [
     "port_water",
 ]
 
-_BUDGET_BYTES = 64 * 2**20
+_BUDGET_BYTES = 24 * 2**20
 _BLUR_REACH_PX = 3
 """How far a quay's blur reaches over the water, and one pixel more."""
 _LEAST_BODY_M2 = 30_000.0
