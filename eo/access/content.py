@@ -173,7 +173,9 @@ def _candidates(
         if seen == "radiance" and declared.scale is not None and declared.scale < 0.005:
             # No radiance is counted so finely: whoever wrote the item made reflectance of it.
             seen, kind = "reflectance", "toar"
-        found = _band(slot, key, asset, declared=declared, product=product, meaning=seen)
+        found = _band(
+            slot, key, asset, declared=declared, product=product, meaning=seen, level=kind
+        )
         if found is None:
             continue
         media = as_text(asset.get("type")) or ""
@@ -219,6 +221,7 @@ def _band(
     declared: Declared,
     product: Product,
     meaning: Meaning,
+    level: str | None,
 ) -> tuple[Band, tuple[str, ...]] | None:
     """Return the band and what was mended; None if it has no known name or scale."""
     if slot.name is None:
@@ -230,7 +233,10 @@ def _band(
         scale, offset = declared.scale or PLANET_RADIANCE_SCALE, 0.0
         nodata = 0.0 if declared.nodata is None else declared.nodata
     else:
-        scaling = reflectance_scaling(declared, product)
+        roles = {str(role).lower() for role in as_list(asset.get("roles"))}
+        scaling = reflectance_scaling(
+            declared, product, said=level is not None or "reflectance" in roles
+        )
         if scaling is None:
             return None
         scale, offset, nodata = scaling.scale, scaling.offset, scaling.nodata

@@ -110,8 +110,19 @@ def _first(levels: tuple[Mapping[str, Any], ...], names: tuple[str, ...]) -> flo
     return next((value for value in found if value is not None), None)
 
 
-def reflectance_scaling(declared: Declared, product: Product) -> Scaling | None:
+def reflectance_scaling(
+    declared: Declared, product: Product, *, said: bool = False
+) -> Scaling | None:
     """Return the scaling of a reflectance band; None if nobody can know it.
+
+    Parameters
+    ----------
+    declared
+        What asset and band say of their numbers.
+    product
+        What made them.
+    said
+        Whether the asset says in words that it holds reflectance, of whatever sensor.
 
     Notes
     -----
@@ -130,6 +141,9 @@ def reflectance_scaling(declared: Declared, product: Product) -> Scaling | None:
         scale = SENTINEL_SCALE if whole_numbers else 1.0
     if scale is None and declared.data_type == "uint8":
         scale = VISUAL_SCALE
+    if scale is None and said:
+        scale = SENTINEL_SCALE if whole_numbers else 1.0
+        notes.append(f"reflectance without a scale: {scale:g} assumed")
     if scale is None:
         return None
     if product.sensor == "sentinel-2":
