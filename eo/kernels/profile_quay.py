@@ -33,7 +33,7 @@ _OWN = 6
 _SHADED, _LIT = 3, 4
 _SHARED = 4
 """b, s, ln q, and the shade ratio's offset common to all bands."""
-_STEPS = (6, 3, 3)
+_STEPS = (4, 2, 2)
 """Gauss-Newton steps before and between the weighings of the pixels."""
 _FREEDOM = 4.0
 """Degrees of freedom of the residuals' Student t."""

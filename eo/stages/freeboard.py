@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from scipy.ndimage import gaussian_filter1d
 
 from eo.core.grid import Grid, Window
 from eo.core.records import Freeboard, Hull, Target
@@ -39,6 +40,9 @@ __all__ = ["FREEBOARD_STEP_M", "freeboard_bounds_m", "measure_freeboard"]
 _MIN_DECK_CONTRAST, _MIN_SHADE_CONTRAST = 5.0, 1.0
 """Deck against water, and lit against shaded water, in sds of the water's noise: below, there is
 no hull, or no light, to be seen."""
+_GAP_SD_M = 0.4
+"""What the dark gap between hull and quay leaves open of a strip's width, across: the darker it is
+than the shaded quay, the narrower the strip seems."""
 _IDENTIFIABLE = 0.7
 """Largest posterior sd as a share of the prior's."""
 
@@ -184,6 +188,8 @@ def _judge_on_quay(
         shade_ratio=fit.shade_ratio,
     )
     above = over_heights(fit.log_likelihood, widths_m, geometry, monotone=True)
+    gap = _GAP_SD_M / (geometry.metres_per_metre * FREEBOARD_STEP_M)
+    above = gaussian_filter1d(above, gap, mode="nearest")
     return _told(said, with_fittings(above_water(above, quay), geometry), hull)
 
 
