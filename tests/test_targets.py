@@ -102,3 +102,14 @@ def test_kernels_are_the_same_on_the_device():
 
     for host, device in zip(run(np), run(cupy), strict=True):
         assert np.allclose(host, device.get(), atol=1e-3)
+
+
+def test_a_dark_deck_keeps_its_edge_beside_a_white_pipe():
+    rise = np.zeros((40, 80), np.float32)
+    rise[15:23, 10:70] = 8.0
+    rise[18:20, 12:68] = 80.0
+    plain = coverage(rise, 4.0, width_px=9)
+    fine = coverage(rise, 4.0, width_px=9, resolved=True)
+    inner = (slice(16, 22), slice(15, 65))
+    assert (fine[inner] > 0.5).all()
+    assert (plain[inner] > 0.5).mean() < 0.7
