@@ -26,7 +26,9 @@ from eo.kernels.water import dark_floor, likely_water
 __all__ = [
     "CLEAR",
     "CLOUD",
+    "MARGIN_M",
     "NODATA",
+    "REACH_M",
     "SEED_WIDTH_M",
     "SHADOW",
     "Floors",

@@ -20,7 +20,7 @@ import scipy.ndimage as ndi
 
 from eo.core.xp import Array
 
-__all__ = ["Box", "box_weights", "first_guess", "fit_box", "frame"]
+__all__ = ["Box", "box_weights", "crossings", "first_guess", "fit_box", "frame"]
 
 _HALF = 0.5
 _STEP_PX = 0.5

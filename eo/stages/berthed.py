@@ -263,7 +263,6 @@ def _features(
     line = lines[:, at - 1 : at + 2].max(axis=1)
     seam_cover = hull[..., (depth > beam - 6) & (depth < beam + 11)].mean(axis=1)
     seam = deck[..., (depth > beam - 4) & (depth < beam + 9)].mean(axis=(1, 2)).min(axis=1)
-    between = np.maximum(np.minimum(mean.mean(axis=1), quay.mean(axis=1)), 0.05)
     middle = tips[:, 6:-6].mean(axis=1)
     columns = [
         np.log(length / 150),
@@ -280,7 +279,7 @@ def _features(
         1 - seam_cover.min(axis=1),
         np.log(line + 0.03),
         line / np.maximum(lines[:, (depth > 8) & (depth < 75)].max(axis=1), 1e-6),
-        np.clip(seam / between, -1, 3),
+        np.clip(seam / _dimmer(mean, quay), -1, 3),
         np.log(_rms(mean - quay) + 0.05),
         _index(quay, bands, "nir", "red"),
         np.log(np.maximum(quay.mean(axis=1), 0.05)),
@@ -298,6 +297,11 @@ def _features(
         outer.min(axis=0),
     ]
     return np.stack(columns, axis=1)
+
+
+def _dimmer(one: Array, other: Array) -> Array:
+    """Brightness of the darker of two, mean over bands (axis 1)."""
+    return np.maximum(np.minimum(one.mean(axis=1), other.mean(axis=1)), 0.05)
 
 
 def _rms(difference: Array) -> Array:

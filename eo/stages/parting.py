@@ -13,7 +13,7 @@ from eo.kernels.hullfit import Box, box_weights, first_guess, frame
 from eo.stages.pixels import Pixels
 
 __all__ = [
-    "_HOUSE_GAP_M",
+    "bridged",
     "fade",
     "rejoin",
     "softness",
