@@ -147,8 +147,8 @@ def reflectance_scaling(
     if scale is None:
         return None
     if product.sensor == "sentinel-2":
-        offset, said = _sentinel_offset(declared, product)
-        notes += said
+        offset, remarks = _sentinel_offset(declared, product)
+        notes += remarks
     else:
         offset = declared.offset or 0.0
     nodata = declared.nodata
