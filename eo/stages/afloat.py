@@ -29,6 +29,8 @@ __all__ = ["LEAST_CHANCE", "LEAST_LENGTH_M", "Found", "afloat", "boxes_of", "hul
 LEAST_LENGTH_M = 25.0
 LEAST_CHANCE = 0.66
 """Objects of 60 m or more that are less likely ships are not told; craft may be unsure."""
+_LEAST_CHANCE_VISIBLE = 0.75
+"""The same without infrared, where foam, barges and pieces of shore are told less well."""
 _LARGEST_M2 = 460.0 * 70.0
 """Plan area of the largest ships afloat: more is land."""
 _LEAST_M2 = 150.0
@@ -57,6 +59,7 @@ def afloat(scene: Pixels) -> list[Found]:
     """Return objects that have water all around and look like vessels."""
     labels, _ = ndi.label(_solid(scene), structure=np.ones((3, 3)))
     labels = rejoin(labels, scene)
+    least = LEAST_CHANCE if "nir" in scene.bands else _LEAST_CHANCE_VISIBLE
     found = []
     for index, where in enumerate(ndi.find_objects(labels), start=1):
         if where is None:
@@ -64,7 +67,7 @@ def afloat(scene: Pixels) -> list[Found]:
         member, seen = bridged(labels[where] == index, where, scene)
         for box in boxes_of(member, where, seen):
             chance = _chance(box, seen)
-            if chance >= (LEAST_CHANCE if box.length_px * scene.pixel_m >= 60 else 0.2):
+            if chance >= (least if box.length_px * scene.pixel_m >= 60 else 0.2):
                 found.append(Found(box=box, probability=chance))
     return found
 
