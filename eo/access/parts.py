@@ -12,7 +12,6 @@ import os
 import re
 import secrets
 import shutil
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -101,23 +100,21 @@ class LocalParts:
 
 
 def _write_arrays(path: Path, arrays: dict[str, Any]) -> None:
-    with warnings.catch_warnings():
-        # ZipStore rewrites a group's metadata under the same name; the last one counts.
-        warnings.filterwarnings("ignore", message="Duplicate name", category=UserWarning)
-        store = zarr.storage.ZipStore(path, mode="w")
-        try:
-            group = zarr.create_group(store)
-            for key, values in arrays.items():
-                host = np.ascontiguousarray(values)
-                chunks = (*host.shape[:-2], *map(min, host.shape[-2:], _CHUNK_PX))
-                group.create_array(
-                    key,
-                    data=host,
-                    chunks=tuple(max(1, n) for n in chunks),
-                    compressors=[zarr.codecs.ZstdCodec(level=1)],
-                )
-        finally:
-            store.close()
+    # Without a group around them: its metadata would be written twice into the archive.
+    store = zarr.storage.ZipStore(path, mode="w")
+    try:
+        for key, values in arrays.items():
+            host = np.ascontiguousarray(values)
+            chunks = (*host.shape[:-2], *map(min, host.shape[-2:], _CHUNK_PX))
+            zarr.create_array(
+                store,
+                name=key,
+                data=host,
+                chunks=tuple(max(1, n) for n in chunks),
+                compressors=[zarr.codecs.ZstdCodec(level=1)],
+            )
+    finally:
+        store.close()
     with path.open("rb") as handle:
         os.fsync(handle.fileno())
 

@@ -11,7 +11,7 @@ import dataclasses
 from typing import Any
 
 import numpy as np
-import rasterio.features
+import shapely
 
 from eo.access.radiometry import check_floor
 from eo.core.errors import BandError
@@ -33,13 +33,12 @@ _INFRARED = ("nir", "swir16")
 
 def area_pixels(geometry: dict[str, Any], grid: Grid, window: Window) -> Any:
     """Return bool (y, x): pixels of the window whose centre lies in a lon/lat geometry."""
+    # Not rasterio's rasterizer: it silences a warning for the whole process while it works, and
+    # threads then disturb each other's filters.
     shape = project_geometry(geometry, LONLAT, grid.crs)
-    return rasterio.features.geometry_mask(
-        [shape],
-        out_shape=(window.height, window.width),
-        transform=rasterio.Affine(*grid.transform(window)),
-        invert=True,
-    )
+    shapely.prepare(shape)
+    xs, ys = grid.centres(window)
+    return np.asarray(shapely.contains_xy(shape, *np.meshgrid(xs, ys)), bool)
 
 
 def reflectance_of(dn: Any, scale: tuple[float, ...], offset: tuple[float, ...]) -> Any:
