@@ -91,7 +91,7 @@ def test_port_campaign_covers_its_one_scene(port: str, data_dir: Path) -> None:
     import shapely.geometry
 
     campaign = load_campaign(ROOT / "workflows" / "ports-s2" / f"{port}.yaml")
-    assert Path(campaign.catalog) == data_dir / "ports-s2" / "catalog.json"
+    assert Path(campaign.catalog) == (data_dir / "ports-s2" / "catalog.json").resolve()
     item = yaml.safe_load((data_dir / "ports-s2" / port / "item.json").read_text())
     west, south, east, north = item["bbox"]
     box = shapely.geometry.box(west, south, east, north)
