@@ -16,7 +16,7 @@ from eo.access.cubes import CubeStore, Slot
 from eo.access.fleet import read_fleet
 from eo.access.parts import LocalParts
 from eo.core.config import Campaign, load_campaign
-from eo.core.records import CubePart, Sighting, WaterCount, from_json, to_json
+from eo.core.records import Sighting, WaterCount, from_json, to_json
 from eo.core.seams import Engine
 from eo.core.work import IngestItem, MeasureItem
 from eo.core.xp import resolve_device
@@ -101,9 +101,8 @@ def run_campaign(
         campaign, engine, device=device, refresh_reference=refresh_reference, progress=progress
     )
     with session.folder.writing():
-        usable = [scene for scene in session.scenes if scene.status == "found"]
-        session.planner.look_up_assets(usable)
-        items = session.planner.ingest_items(usable, session.grids)
+        session.planner.look_up_assets(session.usable)
+        items = session.planner.ingest_items(session.usable, session.grids)
         work_off(session, "ingest", units.ingest, items)
         whole = _whole(session, items)
         cube = CubeStore(campaign.cube or str(session.folder.path / "cube"))
@@ -140,12 +139,6 @@ def _whole(session: Session, items: Iterable[IngestItem]) -> dict[str, list[Inge
     }
 
 
-def part_of(parts: LocalParts, fingerprint: str) -> CubePart:
-    """Return the record of an ingest part."""
-    part: CubePart = from_json(CubePart, parts.records("ingest", fingerprint)["part"])
-    return part
-
-
 def _commit(session: Session, cube: CubeStore, whole: Mapping[str, list[IngestItem]]) -> None:
     """Copy new parts into the cube, a batch of slots to a commit."""
     cube.create()
@@ -162,7 +155,7 @@ def _commit(session: Session, cube: CubeStore, whole: Mapping[str, list[IngestIt
         mine = [pair for pair in todo if pair[1].group == group]
         for start in range(0, len(mine), _COMMIT_BATCH):
             batch = mine[start : start + _COMMIT_BATCH]
-            bands = part_of(session.parts, batch[0][1].fingerprint).bands
+            bands = units.cube_part(session.parts, batch[0][1].fingerprint).bands
             cube.commit(
                 group,
                 grid,
@@ -176,7 +169,7 @@ def _commit(session: Session, cube: CubeStore, whole: Mapping[str, list[IngestIt
 
 
 def _slot(parts: LocalParts, number: int, item: IngestItem) -> Slot:
-    part = part_of(parts, item.fingerprint)
+    part = units.cube_part(parts, item.fingerprint)
     return Slot(
         scene_id=item.scene.scene_id,
         datetime=item.scene.datetime,
@@ -196,7 +189,7 @@ def _measure(session: Session, whole: Mapping[str, list[IngestItem]]) -> dict[st
     pictured = {
         scene_id: tiles
         for scene_id, tiles in whole.items()
-        if any(part_of(session.parts, t.fingerprint).valid_fraction > 0 for t in tiles)
+        if any(units.cube_part(session.parts, t.fingerprint).valid_fraction > 0 for t in tiles)
     }
     references = _references(session, pictured)
     items: list[MeasureItem] = []
@@ -211,7 +204,9 @@ def _measure(session: Session, whole: Mapping[str, list[IngestItem]]) -> dict[st
         )
     work_off(session, "measure", units.measure, items)
     out = {
-        scene_id: Measured(cube_parts=[part_of(session.parts, t.fingerprint) for t in tiles])
+        scene_id: Measured(
+            cube_parts=[units.cube_part(session.parts, t.fingerprint) for t in tiles]
+        )
         for scene_id, tiles in whole.items()
     }
     for item in items:

@@ -162,9 +162,8 @@ def plan(campaign: Campaign) -> dict[str, Any]:
         If the campaign is wrong or nothing is found.
     """
     session = open_session(campaign, SerialEngine(), device="auto", progress=lambda *_: None)
-    usable = [scene for scene in session.scenes if scene.status == "found"]
-    session.planner.look_up_assets(usable)
-    items = session.planner.ingest_items(usable, session.grids)
+    session.planner.look_up_assets(session.usable)
+    items = session.planner.ingest_items(session.usable, session.grids)
     groups = []
     for group, grid in session.grids.items():
         mine = [item for item in items if item.group == group]

@@ -28,7 +28,7 @@ from eo.stages.measure import TilePixels, measure_tile
 from eo.stages.reference import LookArrays, Reference, port_reference
 from eo.stages.veil import with_missed_cloud
 
-__all__ = ["ALGORITHMS", "ingest", "measure", "reference"]
+__all__ = ["ALGORITHMS", "cube_part", "ingest", "measure", "reference"]
 
 ALGORITHMS = {"ingest": 2, "reference": 3, "measure": 10}
 """Raised whenever a phase's results change; part of every fingerprint of that phase."""
@@ -62,7 +62,7 @@ def reference(item: ReferenceItem) -> str:
     parts = LocalParts(item.output)
     if parts.exists("reference", item.fingerprint):
         return item.fingerprint
-    records = [_cube_part(parts, look) for look in item.looks]
+    records = [cube_part(parts, look) for look in item.looks]
     bands = _common_bands(records)
     looks = [
         _Selected(parts, look, record, bands).arrays()
@@ -83,7 +83,8 @@ def reference(item: ReferenceItem) -> str:
     return item.fingerprint
 
 
-def _cube_part(parts: LocalParts, fingerprint: str) -> CubePart:
+def cube_part(parts: LocalParts, fingerprint: str) -> CubePart:
+    """Return the record of an ingest part."""
     part: CubePart = from_json(CubePart, parts.records("ingest", fingerprint)["part"])
     return part
 
@@ -166,7 +167,7 @@ def measure(item: MeasureItem) -> str:
 
 def _assemble(parts: LocalParts, item: MeasureItem) -> tuple[TilePixels, CubePart]:
     """Put the halo together from the tiles that touch it."""
-    records = [_cube_part(parts, t.fingerprint) for t in item.pixels]
+    records = [cube_part(parts, t.fingerprint) for t in item.pixels]
     bands = _common_bands(records)
     if item.references:
         known = parts.records("reference", item.references[0].fingerprint)["bands"]

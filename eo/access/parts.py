@@ -94,10 +94,6 @@ class LocalParts:
         except zarr.errors.ArrayNotFoundError:
             raise KeyError(key) from None
 
-    def discard(self, phase: str, fingerprint: str) -> None:
-        """Forget a part, if it is there."""
-        shutil.rmtree(self._folder(phase, fingerprint), ignore_errors=True)
-
 
 def _write_arrays(path: Path, arrays: dict[str, Any]) -> None:
     # Without a group around them: its metadata would be written twice into the archive.

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import shapely
 import shapely.geometry
-from pyproj import CRS, Transformer
+from pyproj import Transformer
 from pyproj.aoi import AreaOfInterest
 from pyproj.database import query_utm_crs_info
 
@@ -217,9 +217,3 @@ def grid_convergence_deg(epsg: int, x_m: float, y_m: float) -> float:
     x2, y2 = map_transformer(LONLAT, f"EPSG:{epsg}").transform(lon, lat + 1e-4)
     # The bearing of true north on the grid; a grid bearing of that value is 0 from true north.
     return -math.degrees(math.atan2(x2 - x_m, y2 - y_m))
-
-
-def is_metric(crs: str) -> bool:
-    """Whether map units are true metres (web mercator's are not)."""
-    parsed = CRS.from_user_input(crs)
-    return parsed.is_projected and "Pseudo-Mercator" not in parsed.name

@@ -12,7 +12,7 @@ from typing import Any
 from eo.access.assets import asset_tokens
 from eo.core.fingerprint import fingerprint
 from eo.core.grid import Grid, Window, grid_over
-from eo.core.records import Berth, CubePart, Scene, to_json
+from eo.core.records import Berth, Scene, to_json
 from eo.core.sensors import SENSORS, group_name, sensor_of
 from eo.core.work import IngestItem, MeasureItem, ReferenceItem, TilePart
 
@@ -177,13 +177,13 @@ class Planner:
         return items
 
     def reference_items(
-        self, group: str, grid: Grid, epoch: Epoch, parts: Mapping[tuple[str, str], CubePart | str]
+        self, group: str, grid: Grid, epoch: Epoch, parts: Mapping[tuple[str, str], str]
     ) -> list[ReferenceItem]:
         """Return one item per tile with enough looks; `parts` maps (scene_id, tile) to prints."""
         items = []
         for tile in self.tiles(grid):
             looks = tuple(
-                str(parts[scene_id, tile.key])
+                parts[scene_id, tile.key]
                 for scene_id in epoch.scene_ids
                 if (scene_id, tile.key) in parts
             )
