@@ -1,128 +1,180 @@
-"""Freeboard and fill of simulated ships, through the whole run, against truth, by sun elevation.
+"""Freeboard and fill of simulated ships through the whole run, against truth: the judge.
 
-Cloudless seasons under winter, spring and summer sun are rendered (an already rendered folder is
-kept), run from search to tables, and each detection is held against the true vessel within 30 m.
+Every season is a dense port of ten ships (eight berths, half of them with the shade on the quay;
+tugs, barges, clutter, all that `eo.sim.Nuisances` has), rendered, run from search to tables with
+its fleet file, finished once more without it, and matched with the truth, one row per clear look
+at a tanker. Rows stay in OUT/rows/SEASON.jsonl; a season whose rows are there is not run again,
+so that figures grow over several calls::
 
-    python benchmarks/freeboard_accuracy.py OUT [--seed 31] [--looks 12] [--json FILE]
+    python benchmarks/freeboard_accuracy.py OUT --quick                    # one season, a minute
+    python benchmarks/freeboard_accuracy.py OUT --seeds 0:4 --groups low,mid,high,ten
+    python benchmarks/freeboard_accuracy.py OUT --seeds 0:2 --groups low --clean
+    python benchmarks/freeboard_accuracy.py OUT --summarise [--json FILE]
+
+Groups are of the sun: low (below 35 degrees), mid (35-55), high (above 55), all at 3 m, and ten
+(below 35 degrees at 10 m). Rows are sorted by their own sun. `--clean` switches every nuisance
+off, for the comparison with the Cramer-Rao bound; `--clouds 0.4` adds cloud.
+
+Seeds 0-99 are for development: look at them, tune on them. Seeds 1000 and above are for judging:
+figures are reported from these alone, and nothing may be tuned on them.
+
+For work on the estimator, rendered scenes and ingested pixels are kept in OUT/SEASON; only
+measuring and finishing is done again with::
+
+    python benchmarks/freeboard_accuracy.py OUT --seeds 0:2 --groups low --remeasure
+
+(`--quick` always measures again), so that an unraised algorithm number does no harm. Reference
+parts are kept too: delete OUT/SEASON/run where those change. `--tidy` deletes scenes and run once
+the rows are written. `--tag NAME` keeps rows of another version of the estimator apart, in
+OUT/rows-NAME. All work is done in one thread (but BLAS: set OMP_NUM_THREADS=1); on two cores, run
+two calls with other seeds.
+
+A row's `bound_m` is the estimator's own statement: `bound_m` of the sighting's freeboard record
+where it has one, else its strip's standard deviation over metres of strip per metre of height.
+Intervals of the freeboard are freeboard_p05_m to freeboard_p95_m where the detections have those
+columns, else 1.645 standard deviations either way.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import shutil
+import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+from freeboard_seasons import DEVELOPMENT, GROUPS, JUDGING, season_options
+from freeboard_tables import format_tables, summarise
 from machine import describe, save
 
 import eo
-from eo.sim import SimOptions, simulate
-from eo.sim.options import Nuisances
+from eo.core.config import load_campaign
+from eo.sim import simulate
+from eo.sim.match import match_vessels
 
-SEASONS = {"winter": "2024-01-15", "spring": "2024-03-20", "summer": "2024-06-25"}
-BANDS = ((0.0, 35.0), (35.0, 50.0), (50.0, 90.0))
-NEAR_M = 30.0
-
-
-def pairs(folder: Path, output: Path) -> list[dict[str, Any]]:
-    """Run a campaign and return one record per true tanker that was found."""
-    done = eo.run(str(folder / "campaign.yaml"), output=str(output))
-    truth = json.loads((folder / "truth.json").read_text(encoding="utf-8"))
-    found = done.detections
-    records = []
-    for scene in truth["scenes"]:
-        rows = found[found.scene_id == scene["scene_id"]]
-        for vessel in scene["vessels"]:
-            if vessel["class"] != "tanker" or rows.empty or vessel["freeboard_m"] is None:
-                continue
-            north = (rows.lat - vessel["lat"]) * 111_200.0
-            east = (rows.lon - vessel["lon"]) * 111_200.0 * np.cos(np.deg2rad(vessel["lat"]))
-            apart = np.hypot(north, east)
-            if apart.min() > NEAR_M:
-                continue
-            row = rows.loc[apart.idxmin()]
-            records.append(
-                {
-                    "sun_deg": scene["sun_elevation_deg"],
-                    "on_quay": vessel["is_shade_on_quay"],
-                    "status": row.fill_status,
-                    "freeboard_error_m": _less(row.freeboard_m, vessel["freeboard_m"]),
-                    "freeboard_sd_m": _less(row.freeboard_sd_m, 0.0),
-                    "fill_error": _less(row.fill, vessel["fill"]),
-                    "fill_held": vessel["fill"] is not None
-                    and bool(row.fill_p05 <= vessel["fill"] <= row.fill_p95),
-                }
-            )
-    return records
+QUICK_LOOKS = 8
 
 
-def _less(estimate: Any, truth: float | None) -> float | None:
-    if truth is None or estimate is None or np.isnan(estimate):
-        return None
-    return float(estimate - truth)
+def season_name(group: str, seed: int, asked: argparse.Namespace) -> str:
+    """Return the name of a season's folder and rows."""
+    name = f"{group}-{seed}"
+    if asked.looks != 30:
+        name += f"-{asked.looks}looks"
+    if asked.clouds > 0:
+        name += f"-cloud{round(100 * asked.clouds)}"
+    return name + ("-clean" if asked.clean else "")
 
 
-def summary(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return errors and coverage by sun elevation, over measured vessels."""
-    rows = []
-    for low, high in BANDS:
-        some = [r for r in records if low <= r["sun_deg"] < high]
-        seen = [r for r in some if r["freeboard_error_m"] is not None]
-        if not some:
-            continue
-        error = np.array([r["freeboard_error_m"] for r in seen])
-        spread = np.array([r["freeboard_sd_m"] for r in seen])
-        known = [r for r in seen if r["fill_error"] is not None]
-        rows.append(
+def run_season(group: str, seed: int, asked: argparse.Namespace, target: Path) -> dict[str, float]:
+    """Render, run, finish without the fleet file, match, and write the rows; return seconds."""
+    name = season_name(group, seed, asked)
+    folder = asked.out / name
+    options = season_options(group, seed, looks=asked.looks, clouds=asked.clouds, clean=asked.clean)
+    start = time.perf_counter()
+    simulate(folder, options, workers=1)
+    rendered = time.perf_counter()
+    output = folder / "run"
+    if asked.remeasure:
+        shutil.rmtree(output / "parts" / "measure", ignore_errors=True)
+    campaign = load_campaign(folder / "campaign.yaml")
+    rows: list[dict[str, Any]] = []
+    # The fleet file plays no part before `finish`: the second run finds every part in place.
+    for with_fleet in (True, False):
+        chosen = campaign if with_fleet else replace(campaign, fleet=None)
+        eo.run(chosen, engine="serial", device="cpu")
+        rows += [
             {
-                "sun_deg": f"{low:.0f}-{high:.0f}",
-                "found": len(some),
-                "shade_on_quay": sum(r["on_quay"] for r in some),
-                "measured": len(seen),
-                "measured_on_quay": sum(r["on_quay"] for r in seen),
-                "freeboard_rmse_m": round(float(np.sqrt(np.mean(error**2))), 2) if seen else None,
-                "freeboard_bias_m": round(float(error.mean()), 2) if seen else None,
-                "freeboard_sd_m": round(float(spread.mean()), 2) if seen else None,
-                "fill_rmse": round(
-                    float(np.sqrt(np.mean([r["fill_error"] ** 2 for r in known]))), 2
-                )
-                if known
-                else None,
-                "fill_90_holds": round(float(np.mean([r["fill_held"] for r in known])), 2)
-                if known
-                else None,
+                "season": name,
+                "group": group,
+                "seed": seed,
+                "clean": asked.clean,
+                "clouds": asked.clouds,
+                "with_fleet": with_fleet,
             }
-        )
-    return rows
+            | row
+            for row in match_vessels(output, folder)
+        ]
+    target.parent.mkdir(parents=True, exist_ok=True)
+    draft = target.with_suffix(".part")
+    draft.write_text("".join(json.dumps(row, default=str) + "\n" for row in rows))
+    draft.replace(target)
+    done = time.perf_counter()
+    if asked.tidy:
+        shutil.rmtree(folder)
+    return {
+        "render_s": round(rendered - start, 1),
+        "run_s": round(done - rendered, 1),
+        "vessel_looks": len(rows) // 2,
+    }
+
+
+def read_rows(folder: Path) -> list[dict[str, Any]]:
+    """Return the rows of all seasons in a folder."""
+    return [
+        json.loads(line)
+        for path in sorted(folder.glob("*.jsonl"))
+        for line in path.read_text().splitlines()
+    ]
+
+
+def seeds_of(text: str) -> list[int]:
+    """Return the seeds of `A:B` (B left out) or of a single number."""
+    first, _, last = text.partition(":")
+    seeds = list(range(int(first), int(last) if last else int(first) + 1))
+    apart = [seed in DEVELOPMENT for seed in seeds]
+    if any(apart) and not all(apart):
+        raise argparse.ArgumentTypeError("development and judging seeds do not mix in one call")
+    if any(seed not in DEVELOPMENT and seed not in JUDGING for seed in seeds):
+        raise argparse.ArgumentTypeError("seeds are 0-99 for development, 1000-1999 for judging")
+    return seeds
+
+
+def parse() -> argparse.Namespace:
+    """Return what is asked."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--seeds", type=seeds_of, default=[0], metavar="A:B")
+    parser.add_argument("--groups", default="low,mid,high,ten")
+    parser.add_argument("--looks", type=int, default=30)
+    parser.add_argument("--clouds", type=float, default=0.0)
+    for flag in ("clean", "quick", "remeasure", "tidy", "summarise"):
+        parser.add_argument(f"--{flag}", action="store_true")
+    parser.add_argument("--tag", default="")
+    parser.add_argument("--json", type=Path)
+    asked = parser.parse_args()
+    if asked.quick:
+        asked.looks, asked.remeasure = QUICK_LOOKS, True
+        asked.groups = "low" if asked.groups.count(",") == 3 else asked.groups
+    return asked
 
 
 def main() -> None:
-    """Render, run, compare, print."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("out", type=Path)
-    parser.add_argument("--seed", type=int, default=31)
-    parser.add_argument("--looks", type=int, default=12)
-    parser.add_argument("--json", type=Path)
-    args = parser.parse_args()
-    records: list[dict[str, Any]] = []
-    for index, (season, start) in enumerate(SEASONS.items()):
-        options = SimOptions(
-            start=start,
-            seed=args.seed + index,
-            days=30,
-            looks=args.looks,
-            calls_per_berth_week=3.0,
-            clouds=0.0,
-            nuisances=Nuisances(clouds=False),
-        )
-        folder = simulate(args.out / season, options)
-        records += pairs(folder, args.out / f"{season}-run")
-    rows = summary(records)
-    for row in rows:
-        print(row)
-    if args.json:
-        save(args.json, {"machine": describe(), "rows": rows})
+    """Run what is not there yet, then print the figures of all that is."""
+    asked = parse()
+    folder = asked.out / (f"rows-{asked.tag}" if asked.tag else "rows")
+    chosen = []
+    if not asked.summarise:
+        for seed in asked.seeds:
+            for group in asked.groups.split(","):
+                if group not in GROUPS:
+                    raise SystemExit(f"group {group!r} is unknown; known are {', '.join(GROUPS)}")
+                target = folder / f"{season_name(group, seed, asked)}.jsonl"
+                chosen.append(target.stem)
+                if asked.remeasure or not target.is_file():
+                    spent = run_season(group, seed, asked, target)
+                    print(target.stem, spent, flush=True)
+    rows = read_rows(folder)
+    if asked.quick:
+        rows = [row for row in rows if row["season"] in chosen]
+    figures = summarise(rows)
+    print(format_tables(figures))
+    if asked.json:
+        seasons = sorted({row["season"] for row in rows})
+        save(asked.json, {"machine": describe(), "seasons": seasons, "rows": figures})
 
 
 if __name__ == "__main__":

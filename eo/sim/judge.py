@@ -21,7 +21,7 @@ from eo.core.errors import CampaignError
 from eo.sim.judge_calls import CallScore, join_calls, score_calls
 from eo.sim.labels import SHIP_M, Label, Truth, in_metres, read_truth, zone_of
 
-__all__ = ["Hit", "Score", "score", "score_many"]
+__all__ = ["Hit", "Score", "assign_labels", "score", "score_many"]
 
 Array = Any
 _NEVER = 1e9
@@ -223,7 +223,7 @@ def _scene(
         return [], [], []
     epsg = zone_of(places[0])
     shapes = [in_metres(outline, epsg) for outline in outlines]
-    pairs = _assign(wanted, detections, shapes, epsg)
+    pairs = assign_labels(wanted, detections, shapes, epsg)
     hits = [
         _hit(scene_id, wanted[i], detections[j], _offset(wanted[i], shapes[j], epsg))
         for i, j in pairs
@@ -232,16 +232,16 @@ def _scene(
     taken = {j for _, j in pairs}
     missed = [(scene_id, label.vessel) for i, label in enumerate(wanted) if i not in found]
     left = [j for j in range(len(detections)) if j not in taken]
-    excused = _assign(others, [detections[j] for j in left], [shapes[j] for j in left], epsg)
+    excused = assign_labels(others, [detections[j] for j in left], [shapes[j] for j in left], epsg)
     forgiven = {left[j] for _, j in excused}
     false = [(scene_id, str(detections[j].detection_id)) for j in left if j not in forgiven]
     return hits, missed, false
 
 
-def _assign(
+def assign_labels(
     labels: list[Label], detections: list[Any], shapes: list[Any], epsg: int
 ) -> list[tuple[int, int]]:
-    """Pairs (label, detection) of the one-to-one matching with most hits, then nearest."""
+    """Return pairs (label, detection) of the one-to-one matching with most hits, then nearest."""
     if not labels or not detections:
         return []
     cost = np.full((len(labels), len(detections)), _NEVER)
