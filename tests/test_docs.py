@@ -62,7 +62,7 @@ def test_glossary_has_every_fill_status_in_the_code() -> None:
     text = _section((ROOT / "docs" / "glossary.md").read_text(), "Statuses")
     named = set(REASONS) - {"", "structure", "manifold"}  # these never end a measurement
     named |= _returned_texts(ROOT / "eo" / "physics" / "shadow.py", "refuse_geometry")
-    for name in ("freeboard", "fill", "measure"):
+    for name in ("freeboard", "shade_strip", "quay_strip", "fill", "measure"):
         source = (ROOT / "eo" / "stages" / f"{name}.py").read_text(encoding="utf-8")
         named |= set(re.findall(r"""status\s*=\s*["']([a-z-]+)["']""", source))
         named |= set(re.findall(r"""return .*, ["']([a-z]+-[a-z-]+)["']$""", source, re.MULTILINE))

@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 from pydantic import TypeAdapter
 
+from eo.core.freeboard import Freeboard
 from eo.core.grid import Window
 
 __all__ = [
@@ -255,30 +256,6 @@ class Target:
     """Chance that she is a tanker."""
     clear_fraction: float
     """Share of the hull and its surroundings that is clear."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Freeboard:
-    """What one look's pixels say of the freeboard: a likelihood, or why there is none."""
-
-    status: str
-    """`measured`, or the fill_status that says why not (see docs/glossary)."""
-    start_m: float = 0.0
-    """First freeboard of the likelihood's grid."""
-    step_m: float = 0.1
-    """Step of the likelihood's grid."""
-    log_likelihood: tuple[float, ...] = ()
-    """Natural log of the likelihood on that grid, its maximum 0; empty if not measured."""
-    strip_width_m: float | None = None
-    """Best-fit width of the dark strip across the hull."""
-    strip_width_sd_m: float | None = None
-    """Its standard deviation."""
-    metres_per_metre: float | None = None
-    """cot(e)|s.n| + tan(i) v.n: strip width per metre of freeboard."""
-    shade_ratio: float | None = None
-    """Shaded over lit water, mean over the bands used."""
-    rows: int = 0
-    """Pixel rows (or pixels) along the hull that entered the fit."""
 
 
 @dataclass(frozen=True, kw_only=True)

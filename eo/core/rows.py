@@ -88,6 +88,8 @@ class Detection:
     acquisition_id: str
     reference_id: str | None
     outline_lonlat: tuple[Point, ...]
+    freeboard_bound_m: float | None = None
+    """Cramer-Rao bound of the freeboard's sd; None where nothing was measured."""
 
 
 @dataclass(frozen=True, kw_only=True)

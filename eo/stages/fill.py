@@ -170,4 +170,5 @@ def _detection(sighting: Sighting, stay: Stay | None, who: ShipDraws) -> Detecti
         acquisition_id=sighting.acquisition_id,
         reference_id=sighting.reference_id,
         outline_lonlat=sighting.outline_lonlat,
+        freeboard_bound_m=sighting.freeboard.bound_m if said else None,
     )

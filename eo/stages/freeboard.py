@@ -8,29 +8,25 @@ stage of her call, enters here.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from scipy.ndimage import gaussian_filter1d
 
 from eo.core.grid import Grid, Window
 from eo.core.records import Freeboard, Hull, Target
 from eo.core.seams import NativePixels
 from eo.core.sensors import Sensor
 from eo.kernels.profile import ProfileFit, profile_likelihood
-from eo.kernels.profile_quay import QuayFit
-from eo.physics.hull import freeboard_prior_m
 from eo.physics.shadow import ShadowGeometry, refuse_geometry, shadow_geometry
-from eo.stages.quay import EmptyPort, Light, fit_on_quay
-from eo.stages.quay_height import above_water, quay_heights
+from eo.stages.quay import EmptyPort, Light
+from eo.stages.quay_strip import measure_on_quay
 from eo.stages.reference import Reference
 from eo.stages.shade import gather_pixels
 from eo.stages.shade_strip import (
     FREEBOARD_STEP_M,
-    HEIGHTS_M,
     laid_out,
     over_heights,
+    published,
     usable_rows,
     with_fittings,
 )
@@ -40,11 +36,6 @@ __all__ = ["FREEBOARD_STEP_M", "freeboard_bounds_m", "measure_freeboard"]
 _MIN_DECK_CONTRAST, _MIN_SHADE_CONTRAST = 5.0, 1.0
 """Deck against water, and lit against shaded water, in sds of the water's noise: below, there is
 no hull, or no light, to be seen."""
-_GAP_SD_M = 0.4
-"""What the dark gap between hull and quay leaves open of a strip's width, across: the darker it is
-than the shaded quay, the narrower the strip seems."""
-_IDENTIFIABLE = 0.7
-"""Largest posterior sd as a share of the prior's."""
 
 
 def freeboard_bounds_m(hull: Hull) -> tuple[float, float, float, float]:
@@ -136,11 +127,11 @@ def measure_freeboard(
         )
         light = Light(sensor=sensor, sun_elevation_deg=sun_elevation_deg, level=level)
         ships = (hull, *neighbours)
-        found = fit_on_quay(every, native, hull, geometry, port, ships=ships, light=light)
+        found = measure_on_quay(
+            every, native, hull, geometry, port, ships=ships, light=light, water=water
+        )
         if found is not None:
-            on_quay, widths, rows = found
-            seen = quay_heights(native, hull, geometry, port, ships=ships, light=light, water=water)
-            return _judge_on_quay(on_quay, widths, seen, hull, geometry, rows=rows)
+            return found
     if reason is not None:
         return Freeboard(status=reason, rows=rows, metres_per_metre=geometry.metres_per_metre)
     batch = laid_out(
@@ -172,43 +163,4 @@ def _judge(
     if not (seen and np.isfinite(fit.log_likelihood).all()):
         return said
     heights = over_heights(np.asarray(fit.log_likelihood[0]), widths_m, geometry)
-    return _told(said, with_fittings(heights, geometry), hull)
-
-
-def _judge_on_quay(
-    fit: QuayFit, widths_m: Any, quay: Any, hull: Hull, geometry: ShadowGeometry, *, rows: int
-) -> Freeboard:
-    """Turn a strip on a quay into heights above the water; `quay` weighs the quay's heights."""
-    said = Freeboard(
-        status="shade-on-quay",
-        rows=rows,
-        metres_per_metre=geometry.metres_per_metre,
-        strip_width_m=fit.width_m,
-        strip_width_sd_m=fit.width_bound_m,
-        shade_ratio=fit.shade_ratio,
-    )
-    above = over_heights(fit.log_likelihood, widths_m, geometry, monotone=True)
-    gap = _GAP_SD_M / (geometry.metres_per_metre * FREEBOARD_STEP_M)
-    above = gaussian_filter1d(above, gap, mode="nearest")
-    return _told(said, with_fittings(above_water(above, quay), geometry), hull)
-
-
-def _told(said: Freeboard, likelihood: Any, hull: Hull) -> Freeboard:
-    """Publish a likelihood over HEIGHTS_M unless it says too little beside the prior."""
-    prior_mean, prior_sd = freeboard_prior_m(
-        hull.length_m, hull.beam_m, hull.length_sd_m, hull.beam_sd_m
-    )
-    prior = np.exp(-0.5 * ((HEIGHTS_M - prior_mean) / prior_sd) ** 2)
-    posterior = prior * likelihood
-    posterior = posterior / posterior.sum()
-    mean = float((posterior * HEIGHTS_M).sum())
-    sd = float(np.sqrt((posterior * (HEIGHTS_M - mean) ** 2).sum()))
-    if sd > _IDENTIFIABLE * prior_sd:
-        return said
-    logl = np.log(likelihood / likelihood.max())
-    return replace(
-        said,
-        status="measured",
-        step_m=FREEBOARD_STEP_M,
-        log_likelihood=tuple(round(float(value), 4) for value in logl),
-    )
+    return published(said, with_fittings(heights, geometry), hull)

@@ -6,15 +6,17 @@ on the water beside it, and lit water beyond.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from scipy.interpolate import CubicSpline, PchipInterpolator
 from scipy.ndimage import gaussian_filter1d
 
-from eo.core.records import Hull
+from eo.core.records import Freeboard, Hull
 from eo.core.sensors import Sensor
 from eo.kernels.profile import ProfileBatch
+from eo.physics.hull import freeboard_prior_m
 from eo.physics.shadow import ShadowGeometry
 from eo.physics.sky import shade_ratio_prior
 from eo.stages.shade import REASONS, HullPixels, largest_freeboard_m
@@ -24,6 +26,7 @@ __all__ = [
     "HEIGHTS_M",
     "laid_out",
     "over_heights",
+    "published",
     "usable_rows",
     "with_fittings",
 ]
@@ -50,6 +53,8 @@ _EDGE_SD_M = 0.2
 _FITTINGS_M = 0.15
 """Mean height (exponential) by which gunwale, manifold and what the fit did not notice raise the
 edge that throws the shade: a manifold of 1.3 m over a tenth of the mid-body alone makes 0.13."""
+_IDENTIFIABLE = 0.7
+"""Largest posterior sd as a share of the prior's."""
 _STRAY = 0.01
 """Chance that what was fitted is no hull's shadow at all."""
 
@@ -196,3 +201,24 @@ def with_fittings(likelihood: Any, geometry: ShadowGeometry) -> Any:
     rough = np.hypot(_ROUGHNESS_SD_M, _EDGE_SD_M / geometry.metres_per_metre)
     total = gaussian_filter1d(total, rough / FREEBOARD_STEP_M, mode="reflect")
     return (1.0 - _STRAY) * total / total.sum() + _STRAY / total.size
+
+
+def published(said: Freeboard, likelihood: Any, hull: Hull) -> Freeboard:
+    """Publish a likelihood over HEIGHTS_M unless it says too little beside the prior."""
+    prior_mean, prior_sd = freeboard_prior_m(
+        hull.length_m, hull.beam_m, hull.length_sd_m, hull.beam_sd_m
+    )
+    prior = np.exp(-0.5 * ((HEIGHTS_M - prior_mean) / prior_sd) ** 2)
+    posterior = prior * likelihood
+    posterior = posterior / posterior.sum()
+    mean = float((posterior * HEIGHTS_M).sum())
+    sd = float(np.sqrt((posterior * (HEIGHTS_M - mean) ** 2).sum()))
+    if sd > _IDENTIFIABLE * prior_sd:
+        return said
+    logl = np.log(likelihood / likelihood.max())
+    return replace(
+        said,
+        status="measured",
+        step_m=FREEBOARD_STEP_M,
+        log_likelihood=tuple(round(float(value), 4) for value in logl),
+    )
