@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from eo.core.errors import EoError
+from eo.core.redaction import redacted
 
 __all__ = [
     "Campaigns",
@@ -77,8 +78,8 @@ def main() -> None:
 
 
 def plain(value: object) -> str:
-    """Return text with what Rich would take for markup made plain."""
-    return str(value).replace("[", r"\[")
+    """Return text with what Rich would take for markup made plain, and without credentials."""
+    return redacted(str(value)).replace("[", r"\[")
 
 
 @contextmanager

@@ -8,9 +8,11 @@
     |   `-- OutputError         2  the output folder cannot be used for this campaign
     |-- SceneError              3  one scene cannot be used: recorded, the others go on
     |   |-- AssetError          3  a file of the scene is missing, cut off or no raster
+    |   |   `-- NetworkError    3  its server does not answer, which may pass
     |   |-- BandError           3  a band that is needed is not in the scene
     |   `-- GridError           3  the scene cannot be brought onto the cube's grid
     |-- EngineError             2  the engine asked for cannot be had (no GPU, no workers)
+    |   `-- EngineLostError     1  it was there and went away: stopped, run again
     `-- DeviceError             2  arrays live on different devices, or the device is absent
 
 A message says what was asked, what was found, and the way out.
@@ -25,8 +27,10 @@ __all__ = [
     "CatalogError",
     "DeviceError",
     "EngineError",
+    "EngineLostError",
     "EoError",
     "GridError",
+    "NetworkError",
     "OutputError",
     "SceneError",
 ]
@@ -71,6 +75,12 @@ class AssetError(SceneError):
     kind = "asset"
 
 
+class NetworkError(AssetError):
+    """A file's server does not answer, or not now; it may pass."""
+
+    kind = "network"
+
+
 class BandError(SceneError):
     """A scene lacks a band that is needed."""
 
@@ -88,6 +98,13 @@ class EngineError(EoError):
 
     kind = "engine"
     exit_code = 2
+
+
+class EngineLostError(EngineError):
+    """The engine went away under way: what is done is kept, and a rerun goes on from there."""
+
+    kind = "engine-lost"
+    exit_code = 1
 
 
 class DeviceError(EoError):

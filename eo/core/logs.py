@@ -9,6 +9,8 @@ import logging
 from collections.abc import Iterator
 from contextvars import ContextVar
 
+from eo.core.redaction import redacted
+
 __all__ = ["configure_logs", "scene_logs"]
 
 _scene_id: ContextVar[str | None] = ContextVar("scene_id", default=None)
@@ -38,13 +40,13 @@ class _JsonFormatter(logging.Formatter):
             "level": record.levelname.lower(),
             "logger": record.name,
             "scene_id": getattr(record, "scene_id", None),
-            "message": record.getMessage(),
+            "message": redacted(record.getMessage()),
         }
         kind = getattr(record, "kind", None)
         if kind is not None:
             line["kind"] = kind
         if record.exc_info:
-            line["exception"] = self.formatException(record.exc_info)
+            line["exception"] = redacted(self.formatException(record.exc_info))
         return json.dumps(line)
 
 
@@ -53,7 +55,9 @@ class _TextFormatter(logging.Formatter):
         scene_id = getattr(record, "scene_id", None)
         where = f" [{scene_id}]" if scene_id else ""
         text = f"{record.levelname.lower()}{where} {record.getMessage()}"
-        return f"{text}\n{self.formatException(record.exc_info)}" if record.exc_info else text
+        if record.exc_info:
+            text = f"{text}\n{self.formatException(record.exc_info)}"
+        return redacted(text)
 
 
 def configure_logs(*, json_lines: bool = False, verbose: bool = False) -> None:

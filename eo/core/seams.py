@@ -13,7 +13,16 @@ from typing import Any, Generic, Protocol, TypeVar
 from eo.core.grid import Grid, Window
 from eo.core.records import Scene
 
-__all__ = ["Catalog", "Engine", "GridPixels", "NativePixels", "Outcome", "PartStore", "Reader"]
+__all__ = [
+    "Catalog",
+    "Engine",
+    "GridPixels",
+    "NativePixels",
+    "Needs",
+    "Outcome",
+    "PartStore",
+    "Reader",
+]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -121,12 +130,38 @@ class Outcome(Generic[Item, Value]):
     """The unit's result."""
     error: Exception | None = field(default=None, compare=False)
     """The unit's failure; one of value and error is None."""
+    attempts: int = field(default=1, compare=False)
+    """How often it was tried."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Needs:
+    """What units will ask of a worker, told before the first one is submitted."""
+
+    device: str = "auto"
+    """auto, cpu or gpu."""
+    output: str | None = None
+    """Run folder, which every worker must see and write to."""
+    host_bytes: int = 0
+    """Projected memory of the largest unit."""
+    gpu_bytes: int = 0
+    """Projected GPU memory of the largest unit, where it runs on one."""
 
 
 class Engine(Protocol):
     """Runs units; the only thing that differs between a laptop and a cluster."""
 
     name: str
+
+    def check(self, needs: Needs) -> None:
+        """Refuse what the workers cannot do, before anything is submitted.
+
+        Raises
+        ------
+        EngineError
+            If no worker can: no GPU, other versions, no view of the output, too little memory.
+        """
+        ...
 
     def map(
         self,
