@@ -84,6 +84,11 @@ def _driver(href: str) -> str:
     return "JP2OpenJPEG" if plain_href(href).lower().endswith(".jp2") else "GTiff"
 
 
+def _is_remote(href: str) -> bool:
+    """Whether bytes of the file come over the network; the system caches local ones itself."""
+    return "://" in href or href.startswith("/vsi")
+
+
 def encoding_of(dataset: Any, nodata: float | None) -> Encoding:
     """Return how the numbers of an open dataset become DN."""
     dtype = np.dtype(dataset.dtypes[0])
@@ -140,7 +145,7 @@ class RasterFiles:
     @staticmethod
     def _opened(href: str) -> Any:
         try:
-            with rasterio.Env(**GDAL_OPTIONS):
+            with rasterio.Env(**{**GDAL_OPTIONS, "VSI_CACHE": str(_is_remote(href)).upper()}):
                 dataset = rasterio.open(href, driver=_driver(href))
         except (rasterio.errors.RasterioError, OSError) as error:
             raise AssetError(

@@ -85,14 +85,18 @@ class CogReader:
             window,
             dtype=np.float32 if floating else np.uint16,
         )
-        out = np.zeros((len(bands), window.height, window.width), np.uint16)
+        # Where every band is there, as DN, the stack is the answer: no pixel is copied again.
+        whole = len(found) == len(bands) and not floating
+        out = stacked if whole else np.zeros((len(bands), *stacked.shape[1:]), np.uint16)
         scales, offsets = [0.0] * len(bands), [0.0] * len(bands)
         position = {band.name: k for k, band in enumerate(found)}
         for k, band_or_none in enumerate(wanted):
             if band_or_none is not None:
                 band = band_or_none
                 encoding = encoding_of(self._files.open(hrefs[band.href]), band.nodata)
-                out[k] = _to_dn(stacked[position[band.name]], encoding, band)
+                plane = _to_dn(stacked[position[band.name]], encoding, band)
+                if not np.may_share_memory(plane, out[k]):
+                    out[k] = plane
                 scales[k], offsets[k] = encoding.rescale(band.scale, band.offset)
         _open_shifted(out, wanted, self._files, hrefs)
         return GridPixels(

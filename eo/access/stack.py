@@ -13,6 +13,8 @@ import functools
 from typing import Any
 from urllib.parse import quote, unquote
 
+import dask
+import dask.core
 import numpy as np
 import stackstac
 
@@ -112,4 +114,7 @@ def stack_window(
         errors_as_nodata=(),
         reader=reader,
     )
-    return stacked.data[0].compute(scheduler="synchronous")
+    # There is one chunk: taken as it is, without the copy that `compute` would make of it.
+    (key,) = dask.core.flatten(stacked.data.__dask_keys__())
+    chunk = dask.get(stacked.data.__dask_graph__(), key)[0]
+    return chunk if chunk.flags.writeable else np.array(chunk)
