@@ -13,8 +13,8 @@ import functools
 from typing import Any
 from urllib.parse import quote, unquote
 
-import dask
 import dask.core
+import dask.local
 import numpy as np
 import stackstac
 
@@ -116,5 +116,5 @@ def stack_window(
     )
     # There is one chunk: taken as it is, without the copy that `compute` would make of it.
     (key,) = dask.core.flatten(stacked.data.__dask_keys__())
-    chunk = dask.get(stacked.data.__dask_graph__(), key)[0]
+    chunk = dask.local.get_sync(stacked.data.__dask_graph__(), key)[0]
     return chunk if chunk.flags.writeable else np.array(chunk)
