@@ -19,7 +19,7 @@ from typing import Any
 from eo.access.cubes import CubeStore
 from eo.access.fleet import read_fleet
 from eo.access.folder import RunFolder
-from eo.access.parts import LocalParts
+from eo.access.parts import open_parts
 from eo.access.tables import SCHEMA_VERSION, TABLES, read_rows, write_table
 from eo.core.config import Campaign
 from eo.core.grid import Grid
@@ -34,12 +34,13 @@ from eo.core.records import (
     to_json,
 )
 from eo.core.rows import SceneRow
+from eo.core.seams import PartStore
 from eo.core.xp import gpu_count
 from eo.engine.plan import group_of
 from eo.stages.calls import link_stays
 from eo.stages.fill import weigh
 from eo.stages.looks import CLOUDY_BELOW, look_rows
-from eo.stages.report import ReportInput, write_report
+from eo.stages.report import ReportInput, render_report
 from eo.stages.totals import port_totals
 
 __all__ = ["Measured", "finish", "rewrite_report"]
@@ -66,7 +67,7 @@ def finish(
     *,
     campaign: Campaign,
     folder: RunFolder,
-    parts: LocalParts,
+    parts: PartStore,
     cube: CubeStore,
     scenes: Sequence[Scene],
     measured: Mapping[str, Measured],
@@ -113,7 +114,7 @@ def finish(
         "totals": totals,
     }
     for name, table in by_table.items():
-        write_table(folder.path, name, table)
+        write_table(folder.files, name, table)
     pictures = {key: fp for m in measured.values() for key, fp in m.pictures.items()}
     folder.write_json(
         _SIGHTINGS,
@@ -134,7 +135,7 @@ def finish(
         len(rows),
         len(detections),
         len(calls),
-        folder.path / "report.html",
+        folder.inside("report.html"),
     )
 
 
@@ -194,7 +195,7 @@ def _status(
 def _report(
     campaign: Campaign,
     folder: RunFolder,
-    parts: LocalParts,
+    parts: PartStore,
     by_table: Mapping[str, Sequence[Any]],
     *,
     sightings: Sequence[Sighting],
@@ -209,7 +210,7 @@ def _report(
             return None
         return parts.array("measure", pictures[detection_id], sighting.chip.key)[...]
 
-    write_report(
+    page = render_report(
         ReportInput(
             campaign=campaign,
             scenes=list(by_table["scenes"]),
@@ -220,9 +221,9 @@ def _report(
             sightings=by_id,
             chips=chip,
             fleet=fleet,
-        ),
-        folder.path / "report.html",
+        )
     )
+    folder.write_text("report.html", page)
 
 
 def rewrite_report(campaign: Campaign, folder: RunFolder) -> None:
@@ -231,8 +232,8 @@ def rewrite_report(campaign: Campaign, folder: RunFolder) -> None:
     _report(
         campaign,
         folder,
-        LocalParts(folder.path),
-        {name: read_rows(folder.path, name) for name in TABLES},
+        open_parts(folder.place),
+        {name: read_rows(folder.files, name) for name in TABLES},
         sightings=from_json(list[Sighting], stored["sightings"]),
         pictures=stored["pictures"],
         fleet=read_fleet(campaign.fleet) if campaign.fleet else (),

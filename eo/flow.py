@@ -13,11 +13,11 @@ from typing import Any
 
 from eo import units
 from eo.access.cubes import CubeStore, Slot
+from eo.access.files import open_files
 from eo.access.fleet import read_fleet
-from eo.access.parts import LocalParts
 from eo.core.config import Campaign, load_campaign
 from eo.core.records import Sighting, WaterCount, from_json, to_json
-from eo.core.seams import Engine
+from eo.core.seams import Engine, PartStore
 from eo.core.work import IngestItem, MeasureItem
 from eo.core.xp import resolve_device
 from eo.engine.choose import open_engine
@@ -71,7 +71,7 @@ def run(
     """
     asked = campaign if isinstance(campaign, Campaign) else load_campaign(campaign, output=output)
     if isinstance(campaign, Campaign) and output is not None:
-        asked = replace(asked, output=str(Path(output).absolute()))
+        asked = replace(asked, output=open_files(output).place)
     if device != "auto" and engine in {"threads", "serial"}:
         resolve_device(device)
     opened = open_engine(engine, workers=workers)
@@ -105,7 +105,7 @@ def run_campaign(
         items = session.planner.ingest_items(session.usable, session.grids)
         work_off(session, "ingest", units.ingest, items)
         whole = _whole(session, items)
-        cube = CubeStore(campaign.cube or str(session.folder.path / "cube"))
+        cube = CubeStore(campaign.cube or session.folder.inside("cube"))
         _commit(session, cube, whole)
         measured = _measure(session, whole)
         finish(
@@ -123,7 +123,7 @@ def run_campaign(
             engine=engine.name,
             device=device,
         )
-    return Run(session.folder.path)
+    return Run(session.folder.place)
 
 
 def _whole(session: Session, items: Iterable[IngestItem]) -> dict[str, list[IngestItem]]:
@@ -168,7 +168,7 @@ def _commit(session: Session, cube: CubeStore, whole: Mapping[str, list[IngestIt
             session.progress("commit", done, len(todo))
 
 
-def _slot(parts: LocalParts, number: int, item: IngestItem) -> Slot:
+def _slot(parts: PartStore, number: int, item: IngestItem) -> Slot:
     part = units.cube_part(parts, item.fingerprint)
     return Slot(
         scene_id=item.scene.scene_id,

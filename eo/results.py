@@ -28,15 +28,17 @@ class Run:
     """
 
     def __init__(self, folder: str | Path) -> None:
-        self.folder = Path(folder)
+        self._run = RunFolder(folder)
+        self.folder: str = self._run.place
+        """Absolute path or URL."""
 
     def __repr__(self) -> str:
-        return f"Run({str(self.folder)!r})"
+        return f"Run({self.folder!r})"
 
     @property
     def provenance(self) -> dict[str, Any]:
         """What run.json says: inputs, versions, campaign, devices, checksums."""
-        found = RunFolder(self.folder).read_json("run.json")
+        found = self._run.read_json("run.json")
         if found is None:
             raise OutputError(
                 f"{self.folder} holds no finished run: run.json is missing; "
@@ -45,7 +47,7 @@ class Run:
         return dict(found)
 
     def _frame(self, name: str) -> pd.DataFrame:
-        frame: pd.DataFrame = read_table(self.folder, name).to_pandas()
+        frame: pd.DataFrame = read_table(self._run.files, name).to_pandas()
         return frame
 
     @property
@@ -63,7 +65,9 @@ class Run:
         """One row per vessel seen in a scene; hulls in EPSG:4326."""
         import geopandas as gpd
 
-        return gpd.read_parquet(self.folder / "detections.parquet")
+        frame = self._frame("detections")
+        hulls = gpd.GeoSeries.from_wkb(frame["geometry"], crs="EPSG:4326")
+        return gpd.GeoDataFrame(frame.assign(geometry=hulls))
 
     @property
     def calls(self) -> pd.DataFrame:
@@ -78,7 +82,7 @@ class Run:
     @property
     def cubes(self) -> dict[str, xr.Dataset]:
         """The cube's groups as lazy datasets, sorted by time."""
-        store = CubeStore(self.provenance["cube"]["url"] or str(self.folder / "cube"))
+        store = CubeStore(self.provenance["cube"]["url"] or self._run.inside("cube"))
         return {name: store.dataset(name) for name in store.groups()}
 
     @property
@@ -102,9 +106,9 @@ class Run:
         return 3 if (self.scenes["status"] == "failed").any() else 0
 
     @property
-    def report(self) -> Path:
-        """The report."""
-        return self.folder / "report.html"
+    def report(self) -> str:
+        """Where the report is."""
+        return self._run.inside("report.html")
 
 
 def open_run(folder: str | Path) -> Run:

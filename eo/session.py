@@ -11,12 +11,12 @@ from eo import units
 from eo.access.berths import read_berths
 from eo.access.catalog import open_catalog
 from eo.access.folder import RunFolder
-from eo.access.parts import LocalParts
+from eo.access.parts import open_parts
 from eo.core.config import Campaign
 from eo.core.errors import CampaignError, EoError, OutputError
 from eo.core.grid import Grid
 from eo.core.records import Berth, Scene
-from eo.core.seams import Engine
+from eo.core.seams import Engine, PartStore
 from eo.engine.local import SerialEngine
 from eo.engine.plan import Planner
 from eo.stages.search import find_scenes
@@ -43,7 +43,7 @@ class Session:
     progress: Progress
     scenes: list[Scene]
     grids: dict[str, Grid]
-    parts: LocalParts
+    parts: PartStore
     refresh_reference: bool
     failures: dict[str, str] = field(default_factory=dict)
 
@@ -92,7 +92,7 @@ def open_session(
     folder.prepare()
     berths = read_berths(campaign.berths) if campaign.berths else ()
     planner = Planner(
-        output=str(folder.path.absolute()),
+        output=folder.place,
         aoi=campaign.aoi,
         berths=berths,
         algorithms=units.ALGORITHMS,
@@ -112,7 +112,7 @@ def open_session(
         progress=progress,
         scenes=scenes,
         grids=grids,
-        parts=LocalParts(folder.path),
+        parts=open_parts(folder.place),
         refresh_reference=refresh_reference,
     )
 
@@ -196,5 +196,5 @@ def plan(campaign: Campaign) -> dict[str, Any]:
         "groups": groups,
         "skipped": sum(scene.status == "skipped" for scene in session.scenes),
         "failed": sum(scene.status == "failed" for scene in session.scenes),
-        "geojson": str(session.folder.path / "plan.geojson"),
+        "geojson": session.folder.inside("plan.geojson"),
     }

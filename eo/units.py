@@ -12,14 +12,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from eo.access.parts import LocalParts
+from eo.access.parts import open_parts
 from eo.access.readers import CogReader
 from eo.access.signing import sign
 from eo.core.errors import EoError, SceneError
 from eo.core.grid import Window
 from eo.core.logs import scene_logs
 from eo.core.records import CubePart, Scene, Sighting, WaterCount, from_json, to_json
-from eo.core.seams import NativePixels
+from eo.core.seams import NativePixels, PartStore
 from eo.core.sensors import sensor_of
 from eo.core.work import IngestItem, MeasureItem, ReferenceItem, TilePart
 from eo.core.xp import resolve_device
@@ -36,7 +36,7 @@ ALGORITHMS = {"ingest": 2, "reference": 3, "measure": 10}
 
 def ingest(item: IngestItem) -> str:
     """Read, grid and mask one scene's tile; return the part's fingerprint."""
-    parts = LocalParts(item.output)
+    parts = open_parts(item.output)
     if parts.exists("ingest", item.fingerprint):
         return item.fingerprint
     with scene_logs(item.scene.scene_id), CogReader(sign=_sign) as reader:
@@ -59,7 +59,7 @@ def _sign(href: str, service: str | None) -> str:
 
 def reference(item: ReferenceItem) -> str:
     """Learn the empty port of one tile; return the part's fingerprint."""
-    parts = LocalParts(item.output)
+    parts = open_parts(item.output)
     if parts.exists("reference", item.fingerprint):
         return item.fingerprint
     records = [cube_part(parts, look) for look in item.looks]
@@ -83,7 +83,7 @@ def reference(item: ReferenceItem) -> str:
     return item.fingerprint
 
 
-def cube_part(parts: LocalParts, fingerprint: str) -> CubePart:
+def cube_part(parts: PartStore, fingerprint: str) -> CubePart:
     """Return the record of an ingest part."""
     part: CubePart = from_json(CubePart, parts.records("ingest", fingerprint)["part"])
     return part
@@ -105,7 +105,7 @@ class _Selected:
     """An ingest part's DN with some of its bands, sliced lazily."""
 
     def __init__(
-        self, parts: LocalParts, fingerprint: str, record: CubePart, bands: tuple[str, ...]
+        self, parts: PartStore, fingerprint: str, record: CubePart, bands: tuple[str, ...]
     ) -> None:
         self._dn = parts.array("ingest", fingerprint, "dn")
         self._mask = parts.array("ingest", fingerprint, "mask")
@@ -129,7 +129,7 @@ class _Selected:
 
 def measure(item: MeasureItem) -> str:
     """Find and measure the vessels of one scene's tile; return the part's fingerprint."""
-    parts = LocalParts(item.output)
+    parts = open_parts(item.output)
     if parts.exists("measure", item.fingerprint):
         return item.fingerprint
     tile, part = _assemble(parts, item)
@@ -165,7 +165,7 @@ def measure(item: MeasureItem) -> str:
     return item.fingerprint
 
 
-def _assemble(parts: LocalParts, item: MeasureItem) -> tuple[TilePixels, CubePart]:
+def _assemble(parts: PartStore, item: MeasureItem) -> tuple[TilePixels, CubePart]:
     """Put the halo together from the tiles that touch it."""
     records = [cube_part(parts, t.fingerprint) for t in item.pixels]
     bands = _common_bands(records)
@@ -211,7 +211,7 @@ def _overlap(
 
 
 def _reference(
-    parts: LocalParts, tiles: tuple[TilePart, ...], bands: tuple[str, ...], halo: Window
+    parts: PartStore, tiles: tuple[TilePart, ...], bands: tuple[str, ...], halo: Window
 ) -> Reference | None:
     if not tiles:
         return None

@@ -15,7 +15,7 @@ from made_up import END, START, day, look, port_call, scene_row, sighting, vesse
 from eo.core.config import Campaign
 from eo.core.records import Chip, Sighting
 from eo.core.rows import Detection
-from eo.stages.report import ReportInput, write_report
+from eo.stages.report import ReportInput, render_report
 from eo.stages.report_calendar import look_calendar
 from eo.stages.totals import port_totals
 
@@ -105,7 +105,7 @@ def report_input(number: int = 3, **more: Any) -> ReportInput:
 
 def page(result: ReportInput, tmp_path: Path) -> str:
     path = tmp_path / "report.html"
-    write_report(result, path)
+    path.write_text(render_report(result), encoding="utf-8")
     text = path.read_text(encoding="utf-8")
     checker = Checker()
     checker.feed(text)

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import hashlib
 import json
-import os
-import secrets
-import socket
-from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
+from eo.access.files import open_files
 from eo.access.tables import TABLES
 from eo.core.config import Campaign
 from eo.core.errors import OutputError
@@ -22,19 +18,19 @@ from eo.core.records import from_json, to_json
 __all__ = ["RunFolder"]
 
 _IDENTITY = "campaign.json"
-_LOCK = ".writer.lock"
 
 
 class RunFolder:
-    """One run's folder on a local or mounted file system."""
+    """One run's folder: local, mounted, or a prefix of an object store."""
 
-    def __init__(self, path: str | Path) -> None:
-        if "://" in str(path):
-            raise OutputError(
-                f"output {path}: a run's folder is local or mounted; "
-                "put only the cube elsewhere, with the campaign's key cube: s3://bucket/prefix"
-            )
-        self.path = Path(path)
+    def __init__(self, place: str | Path) -> None:
+        self.files = open_files(place)
+        self.place = self.files.place
+        """Absolute path or URL."""
+
+    def inside(self, name: str) -> str:
+        """Return the path or URL of a name in the folder."""
+        return self.files.inside(name)
 
     def prepare(self) -> None:
         """Make the folder and see whether it can be written.
@@ -44,15 +40,7 @@ class RunFolder:
         OutputError
             If it cannot.
         """
-        probe = self.path / f".probe-{secrets.token_hex(4)}.tmp"
-        try:
-            self.path.mkdir(parents=True, exist_ok=True)
-            probe.touch()
-            probe.unlink()
-        except OSError as error:
-            raise OutputError(
-                f"output folder {self.path} cannot be written: {error}; give another --output"
-            ) from error
+        self.files.prepare()
 
     def claim(self, campaign: Campaign, grids: dict[str, Grid]) -> None:
         """Bind the folder to a campaign's name, area and grids.
@@ -71,10 +59,11 @@ class RunFolder:
         if known is None:
             tables = (f"{name}.parquet" for name in TABLES)
             ours = ("run.json", "report.html", "parts", "cube", *tables)
-            strangers = [name for name in ours if (self.path / name).exists()]
+            there = set(self.files.names())
+            strangers = [name for name in ours if name in there]
             if strangers:
                 raise OutputError(
-                    f"{self.path} holds {', '.join(strangers)} of an unknown run; "
+                    f"{self.place} holds {', '.join(strangers)} of an unknown run; "
                     "give an empty --output"
                 )
             self.write_json(_IDENTITY, mine)
@@ -82,7 +71,7 @@ class RunFolder:
         for key, what in (("name", "name"), ("aoi", "AOI")):
             if known.get(key) != mine[key]:
                 raise OutputError(
-                    f"{self.path} holds a run of another campaign: its {what} is "
+                    f"{self.place} holds a run of another campaign: its {what} is "
                     f"{_short(known.get(key))}, this one's is {_short(mine[key])}; "
                     "give another --output or name"
                 )
@@ -90,15 +79,14 @@ class RunFolder:
         for name, grid in grids.items():
             if name in grids_known and grids_known[name] != grid:
                 raise OutputError(
-                    f"{self.path} holds group {name} on another grid: {grids_known[name]}, "
+                    f"{self.place} holds group {name} on another grid: {grids_known[name]}, "
                     f"this campaign needs {grid}; give another --output"
                 )
         if not set(grids) <= set(grids_known):
             merged = {**known["grids"], **mine["grids"]}
             self.write_json(_IDENTITY, {**mine, "grids": merged})
 
-    @contextlib.contextmanager
-    def writing(self) -> Iterator[None]:
+    def writing(self) -> AbstractContextManager[None]:
         """Hold the writer's lock; it frees itself if the process dies.
 
         Raises
@@ -106,23 +94,7 @@ class RunFolder:
         OutputError
             If another process holds it.
         """
-        handle = (self.path / _LOCK).open("a+", encoding="utf-8")
-        try:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                handle.seek(0)
-                owner = handle.read().strip() or "another process"
-                raise OutputError(
-                    f"{self.path} is being written by {owner}; wait for it or give another --output"
-                ) from None
-            handle.seek(0)
-            handle.truncate()
-            handle.write(f"process {os.getpid()} on {socket.gethostname()}")
-            handle.flush()
-            yield
-        finally:
-            handle.close()
+        return self.files.writing()
 
     def read_json(self, name: str) -> Any | None:
         """Return a JSON file of the folder, or None if it is not there.
@@ -132,16 +104,16 @@ class RunFolder:
         OutputError
             If it is there but cannot be read.
         """
-        path = self.path / name
-        try:
-            return json.loads(path.read_text(encoding="utf-8"))
-        except FileNotFoundError:
+        data = self.files.read(name)
+        if data is None:
             return None
-        except (OSError, ValueError) as error:
-            raise OutputError(f"{path} cannot be read: {error}") from error
+        try:
+            return json.loads(data)
+        except ValueError as error:
+            raise OutputError(f"{self.inside(name)} cannot be read: {error}") from error
 
     def write_json(self, name: str, data: Any) -> None:
-        """Write a JSON file under a temporary name, synced, then rename it.
+        """Write a JSON file: afterwards it is whole, or the old one stands.
 
         Raises
         ------
@@ -158,22 +130,20 @@ class RunFolder:
         OutputError
             If the folder cannot be written.
         """
-        final = self.path / name
-        draft = final.with_name(f".{name}-{secrets.token_hex(4)}.tmp")
-        try:
-            with draft.open("w", encoding="utf-8") as handle:
-                handle.write(text)
-                handle.flush()
-                os.fsync(handle.fileno())
-            draft.replace(final)
-        except OSError as error:
-            raise OutputError(f"{final} cannot be written: {error}; the old one stands") from error
-        finally:
-            draft.unlink(missing_ok=True)
+        self.files.write(name, text.encode("utf-8"))
 
     def digest(self, name: str) -> str:
-        """Return the sha256 of a file of the folder."""
-        return hashlib.sha256((self.path / name).read_bytes()).hexdigest()
+        """Return the sha256 of a file of the folder.
+
+        Raises
+        ------
+        OutputError
+            If it is not there.
+        """
+        data = self.files.read(name)
+        if data is None:
+            raise OutputError(f"{self.inside(name)} is not there")
+        return hashlib.sha256(data).hexdigest()
 
 
 def _rounded(geometry: Any) -> Any:

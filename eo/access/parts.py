@@ -21,13 +21,37 @@ import zarr.codecs
 import zarr.errors
 import zarr.storage
 
+from eo.access.files import is_object_store
 from eo.core.errors import OutputError
+from eo.core.seams import PartStore
 
-__all__ = ["LocalParts"]
+__all__ = ["CHUNK_PX", "LocalParts", "checked_fingerprint", "open_parts"]
 
 _FINGERPRINT = re.compile(r"[0-9a-f]{16,64}")
-_CHUNK_PX = (16, 1024)
+CHUNK_PX = (16, 1024)
 """Rows and columns of a chunk: a reference reads all looks by thin blocks of rows."""
+
+
+def open_parts(place: str | Path) -> PartStore:
+    """Return the parts of the run at a folder or at a prefix of an object store."""
+    if is_object_store(place):
+        from eo.access.objectparts import ObjectParts
+
+        return ObjectParts(str(place))
+    return LocalParts(place)
+
+
+def checked_fingerprint(fingerprint: str) -> str:
+    """Return a fingerprint; nothing else becomes part of a path.
+
+    Raises
+    ------
+    ValueError
+        If it is none.
+    """
+    if not _FINGERPRINT.fullmatch(fingerprint):
+        raise ValueError(f"{fingerprint!r} is not a fingerprint")
+    return fingerprint
 
 
 class LocalParts:
@@ -37,9 +61,7 @@ class LocalParts:
         self._root = Path(root) / "parts"
 
     def _folder(self, phase: str, fingerprint: str) -> Path:
-        if not _FINGERPRINT.fullmatch(fingerprint):
-            raise ValueError(f"{fingerprint!r} is not a fingerprint")
-        return self._root / phase / fingerprint
+        return self._root / phase / checked_fingerprint(fingerprint)
 
     def exists(self, phase: str, fingerprint: str) -> bool:
         """Whether the part is there, whole."""
@@ -101,7 +123,7 @@ def _write_arrays(path: Path, arrays: dict[str, Any]) -> None:
     try:
         for key, values in arrays.items():
             host = np.ascontiguousarray(values)
-            chunks = (*host.shape[:-2], *map(min, host.shape[-2:], _CHUNK_PX))
+            chunks = (*host.shape[:-2], *map(min, host.shape[-2:], CHUNK_PX))
             zarr.create_array(
                 store,
                 name=key,

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import io
 import json
-import os
-import secrets
 import types
 import typing
 from collections.abc import Sequence
@@ -22,12 +21,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import shapely
 
+from eo.access.files import Files, open_files
 from eo.core.errors import OutputError
 from eo.core.rows import Detection, Look, PortCall, PortTotal, SceneRow
 
 __all__ = ["SCHEMA_VERSION", "TABLES", "read_rows", "read_table", "table_of", "write_table"]
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+"""2 added `freeboard_bound_m` to the detections. Versions only add columns: what an older file
+lacks is read as missing."""
 
 TABLES: dict[str, type] = {
     "scenes": SceneRow,
@@ -113,29 +115,26 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def write_table(folder: str | Path, name: str, rows: Sequence[Any]) -> Path:
-    """Write ``<name>.parquet`` into `folder` under a temporary name, then rename it.
+def write_table(folder: str | Path | Files, name: str, rows: Sequence[Any]) -> str:
+    """Write ``<name>.parquet`` whole, or the old table stands; return where it is.
 
     Raises
     ------
     OutputError
         If the folder cannot be written.
     """
-    final = Path(folder) / f"{name}.parquet"
-    draft = final.with_name(f".{name}-{secrets.token_hex(4)}.tmp")
-    try:
-        pq.write_table(table_of(name, rows), draft, compression="zstd")
-        with draft.open("rb") as handle:
-            os.fsync(handle.fileno())
-        draft.replace(final)
-    except OSError as error:
-        raise OutputError(f"{final} cannot be written: {error}; the old table stands") from error
-    finally:
-        draft.unlink(missing_ok=True)
-    return final
+    buffer = io.BytesIO()
+    pq.write_table(table_of(name, rows), buffer, compression="zstd")
+    files = _files(folder)
+    files.write(f"{name}.parquet", buffer.getvalue())
+    return files.inside(f"{name}.parquet")
 
 
-def read_table(folder: str | Path, name: str) -> pa.Table:
+def _files(folder: str | Path | Files) -> Files:
+    return open_files(folder) if isinstance(folder, str | Path) else folder
+
+
+def read_table(folder: str | Path | Files, name: str) -> pa.Table:
     """Read a table of a run.
 
     Raises
@@ -143,11 +142,13 @@ def read_table(folder: str | Path, name: str) -> pa.Table:
     OutputError
         If it is absent, no table of this kind, or of a newer schema.
     """
-    path = Path(folder) / f"{name}.parquet"
+    files = _files(folder)
+    path = files.inside(f"{name}.parquet")
+    data = files.read(f"{name}.parquet")
+    if data is None:
+        raise OutputError(f"{path} does not exist: is {files.place} the folder of a run?")
     try:
-        table = pq.read_table(path)
-    except FileNotFoundError:
-        raise OutputError(f"{path} does not exist: is {folder} the folder of a run?") from None
+        table = pq.read_table(io.BytesIO(data))
     except (OSError, pa.ArrowInvalid) as error:
         raise OutputError(f"{path} is not a Parquet table: {error}") from error
     metadata = table.schema.metadata or {}
@@ -157,10 +158,18 @@ def read_table(folder: str | Path, name: str) -> pa.Table:
             f"{path} has schema version {version}; this eo reads 1 to {SCHEMA_VERSION}: "
             "open it with the version of eo named in run.json"
         )
+    return _with_new_columns(table, name)
+
+
+def _with_new_columns(table: pa.Table, name: str) -> pa.Table:
+    """Return a table with the columns that an older one lacks, null throughout."""
+    for index, field in enumerate(schema_of(name)):
+        if field.name not in table.column_names:
+            table = table.add_column(index, field, pa.nulls(table.num_rows, field.type))
     return table
 
 
-def read_rows(folder: str | Path, name: str) -> list[Any]:
+def read_rows(folder: str | Path | Files, name: str) -> list[Any]:
     """Read a table of a run back as its rows."""
     kind = TABLES[name]
     rows = []

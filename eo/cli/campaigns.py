@@ -29,7 +29,7 @@ from eo.core.logs import configure_logs
 __all__ = ["plan", "report", "reprocess", "run", "search_command"]
 
 
-def _load(paths: list[Path], output: Path | None) -> list[Any]:
+def _load(paths: list[Path], output: str | None) -> list[Any]:
     """Check every campaign before the first one runs."""
     from eo.core.config import load_campaign
 
@@ -38,7 +38,7 @@ def _load(paths: list[Path], output: Path | None) -> list[Any]:
     campaigns = [load_campaign(path) for path in paths]
     if output is not None:
         campaigns = [
-            load_campaign(path, output=output / campaign.name)
+            load_campaign(path, output=f"{output.rstrip('/')}/{campaign.name}")
             for path, campaign in zip(paths, campaigns, strict=True)
         ]
     _refuse_shared_folders(campaigns)
@@ -60,7 +60,7 @@ def _refuse_shared_folders(campaigns: list[Any]) -> None:
 
 def _run_all(
     paths: list[Path],
-    output: Path | None,
+    output: str | None,
     *,
     log_json: bool,
     verbose: bool,

@@ -42,9 +42,9 @@ terminal = Console(stderr=True, highlight=False)
 Campaigns = Annotated[list[Path], typer.Argument(help="Campaign files.", metavar="CAMPAIGN.yaml")]
 OneCampaign = Annotated[Path, typer.Argument(help="Campaign file.", metavar="CAMPAIGN.yaml")]
 Output = Annotated[
-    Path | None,
+    str | None,
     typer.Option(
-        help="Folder of the run; with several campaigns DIR/NAME.",
+        help="Folder of the run, or s3://bucket/prefix; with several campaigns DIR/NAME.",
         metavar="DIR",
         envvar="EO_OUTPUT",
     ),
@@ -62,7 +62,9 @@ Workers = Annotated[
 ]
 LogJson = Annotated[bool, typer.Option("--log-json", help="Log JSON lines, without a bar.")]
 Verbose = Annotated[bool, typer.Option("--verbose", help="Log what is done, in detail.")]
-RunFolderArgument = Annotated[Path, typer.Argument(help="Folder of a run.", metavar="RUN")]
+RunFolderArgument = Annotated[
+    str, typer.Argument(help="Folder of a run, or s3://bucket/prefix.", metavar="RUN")
+]
 
 
 def main() -> None:

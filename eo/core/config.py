@@ -99,7 +99,7 @@ def load_campaign(path: str | Path, *, output: str | Path | None = None) -> Camp
     data = _read_yaml(path)
     _check_keys(data, path)
     if output is not None:
-        data["output"] = str(Path(output).absolute())
+        data["output"] = _place(str(output), Path.cwd())
     missing = [key for key in _REQUIRED if data.get(key) is None]
     if missing:
         raise CampaignError(f"{path}: required keys are missing: {', '.join(missing)}")

@@ -28,7 +28,7 @@ from eo.stages.report_calendar import look_calendar
 from eo.stages.report_cards import CallCard, ChipPicture, call_card, chip_picture
 from eo.stages.totals import arrival_time
 
-__all__ = ["ReportInput", "write_report"]
+__all__ = ["ReportInput", "render_report"]
 
 CARDS = 60
 """Calls shown with pictures; more stand in the table only, so that the page stays readable."""
@@ -104,20 +104,14 @@ class _VesselLine:
     loaded: float | None
 
 
-def write_report(result: ReportInput, path: str | Path) -> None:
-    """Write the report.
+def render_report(result: ReportInput) -> str:
+    """Return the report: one HTML page that needs no network.
 
     Parameters
     ----------
     result
         What to show; zero scenes and zero calls make a sensible page too.
-    path
-        The file; its folder exists.
     """
-    Path(path).write_text(_render(result), encoding="utf-8")
-
-
-def _render(result: ReportInput) -> str:
     return _template().render(_context(result))
 
 
