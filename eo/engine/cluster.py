@@ -1,4 +1,4 @@
-"""Engines that are Dask schedulers: local processes, local GPUs, or a running cluster.
+"""The engine on a Dask scheduler, wherever its workers are.
 
 Only records travel: a unit's pixels stay on the worker and its part goes to the output folder.
 Items are submitted one future each, a bounded number at a time, so that no graph ever grows
@@ -7,32 +7,79 @@ with the campaign.
 
 from __future__ import annotations
 
+import contextlib
 import logging
-import os
+import queue
+import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeVar
 
-from eo.core.errors import EngineError
-from eo.core.seams import Outcome
-from eo.core.xp import gpu_count
-from eo.engine.local import attempt, worker_count
+from eo.core.errors import EngineError, EngineLostError
+from eo.core.redaction import redacted
+from eo.core.seams import Needs, Outcome
+from eo.engine.capabilities import check_workers
+from eo.engine.local import attempt
+from eo.engine.retries import LostUnitError, Retries, Ticket, WorkQueue
 
-__all__ = ["DaskEngine", "cuda_engine", "processes_engine", "scheduler_engine"]
+__all__ = ["DaskEngine"]
 
 Item = TypeVar("Item")
 Value = TypeVar("Value")
 
 _log = logging.getLogger("eo.engine")
 
+_WATCH_S = 5.0
+"""How often the scheduler is looked at while nothing comes back."""
+_PATIENCE_S = 120.0
+"""How long all workers may be away before the run stops."""
+
 
 class DaskEngine:
-    """Runs units as futures of a Dask client."""
+    """Runs units as futures of a Dask client.
 
-    def __init__(self, name: str, client: Any, *, cluster: Any = None) -> None:
-        self.name = name
-        self._client, self._cluster = client, cluster
+    Parameters
+    ----------
+    name
+        What to call it in run.json.
+    client
+        Connected client.
+    on_close
+        Ends the workers, if they are ours.
+    retries
+        How often and when a unit is tried again.
+    patience_s
+        How long all workers may be away before the run stops.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        client: Any,
+        *,
+        on_close: Callable[[], object] | None = None,
+        retries: Retries | None = None,
+        patience_s: float = _PATIENCE_S,
+    ) -> None:
+        self.name = redacted(name)
+        self._client, self._on_close = client, on_close
+        self._retries, self._patience_s = retries, patience_s
+        self._able: list[str] | None = None
         if client.dashboard_link:
             _log.info("Dask dashboard: %s", client.dashboard_link)
+
+    def check(self, needs: Needs) -> None:
+        """Refuse what the workers cannot do, before anything is submitted.
+
+        Raises
+        ------
+        EngineError
+            If none of them can: no GPU, other versions, no view of the output, too little memory.
+        """
+        self._able = check_workers(self._client, needs)
+
+    def register(self, plugin: Any) -> None:
+        """Have each worker, those to come included, set up a plugin."""
+        self._client.register_plugin(plugin)
 
     def map(
         self,
@@ -41,131 +88,129 @@ class DaskEngine:
         *,
         in_flight: int | None = None,
     ) -> Iterator[Outcome[Item, Value]]:
-        """Yield an outcome for every item, as they come, at most `in_flight` under way."""
-        from dask.distributed import as_completed
+        """Yield an outcome for every item, as they come, at most `in_flight` under way.
 
-        threads = sum(self._client.nthreads().values())
-        limit = in_flight or 2 * max(1, threads)
-        queue = iter(items)
-        waiting: dict[Any, Item] = {}
-        done = as_completed(loop=self._client.loop)
+        Raises
+        ------
+        EngineLostError
+            If the scheduler goes away, or all workers do for longer than patience lasts.
+        """
+        limit = in_flight or 2 * max(1, sum(self._client.nthreads().values()))
+        work = WorkQueue(items, self._retries)
+        pending: dict[Any, Ticket[Item]] = {}
+        done: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        watch = _Watch(self._client, self._patience_s)
+        try:
+            while True:
+                while len(pending) < limit and not any(t.alone for t in pending.values()):
+                    ticket = work.take(time.monotonic(), idle=not pending)
+                    if ticket is None:
+                        break
+                    pending[self._submit(unit, ticket, done)] = ticket
+                waited_s = work.wait_s(time.monotonic())
+                if not pending:
+                    if work.is_empty:
+                        return
+                    time.sleep(waited_s or 0.0)
+                    continue
+                try:
+                    future = done.get(timeout=min(_WATCH_S, waited_s or _WATCH_S))
+                except queue.Empty:
+                    watch.look()
+                    continue
+                outcome = _outcome(future, pending[future].item)
+                watch.came()
+                settled = work.settle(pending.pop(future), outcome, time.monotonic())
+                future.release()
+                if settled is not None:
+                    yield settled
+        finally:
+            for future in pending:
+                with contextlib.suppress(Exception):
+                    future.cancel()
 
-        def submit_next() -> bool:
-            for item in queue:
-                future = self._client.submit(attempt, unit, item, pure=False, retries=0)
-                waiting[future] = item
-                done.add(future)
-                return True
-            return False
-
-        for _ in range(limit):
-            if not submit_next():
-                break
-        while waiting:
-            future = next(done)
-            item = waiting.pop(future)
-            error = future.exception() if future.status != "finished" else None
-            # The worker's copy of the item is left behind: the client has it.
-            result = future.result() if error is None else None
-            future.release()
-            submit_next()
-            if result is None:
-                yield Outcome(item=item, error=_as_exception(error))
-            else:
-                yield Outcome(item=item, value=result.value, error=result.error)
+    def _submit(
+        self, unit: Callable[[Item], Value], ticket: Ticket[Item], done: queue.SimpleQueue[Any]
+    ) -> Any:
+        try:
+            future = self._client.submit(
+                attempt, unit, ticket.item, pure=False, retries=0, workers=self._able
+            )
+        except Exception as error:
+            raise _lost(error) from error
+        future.add_done_callback(done.put)
+        return future
 
     def close(self) -> None:
         """Disconnect, and end the workers if they are ours."""
-        self._client.close()
-        if self._cluster is not None:
-            self._cluster.close()
+        # A scheduler that is gone cannot be told; what is left then ends by itself.
+        with contextlib.suppress(Exception):
+            self._client.close(timeout=10)
+        if self._on_close is not None:
+            with contextlib.suppress(Exception):
+                self._on_close()
 
 
-def _as_exception(error: Any) -> Exception:
-    if isinstance(error, Exception):
-        return error
-    return EngineError(f"the worker gave no result: {error}")
+class _Watch:
+    """Looks after a cluster from which nothing comes back."""
+
+    def __init__(self, client: Any, patience_s: float) -> None:
+        self._client, self._patience_s = client, patience_s
+        self._alone_since: float | None = None
+
+    def came(self) -> None:
+        """Something came back."""
+        self._alone_since = None
+
+    def look(self) -> None:
+        """Raise if the scheduler is gone, or all workers have been for too long."""
+        try:
+            workers = len(self._client.nthreads())
+        except Exception as error:
+            raise _lost(error) from error
+        now = time.monotonic()
+        if workers:
+            self._alone_since = None
+            return
+        if self._alone_since is None:
+            _log.warning("no worker is left; waiting %.0f s for others", self._patience_s)
+            self._alone_since = now
+        if now - self._alone_since > self._patience_s:
+            raise EngineLostError(
+                f"all workers have been gone for {self._patience_s:.0f} s; what is done is kept: "
+                "start workers, and run the same command again"
+            )
 
 
-def _worker_environment() -> None:
-    """One thread per worker: GDAL and BLAS must not start their own."""
-    for key in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-        os.environ.setdefault(key, "1")
+def _lost(error: Exception) -> EngineLostError:
+    return EngineLostError(
+        f"the Dask scheduler does not answer any more ({type(error).__name__}); what is done is "
+        "kept: run the same command again"
+    )
 
 
-def processes_engine(workers: int | None = None) -> DaskEngine:
-    """Return an engine of local worker processes, one thread each.
+def _outcome(future: Any, item: Item) -> Outcome[Item, Any]:
+    """Return what a finished future holds.
 
     Raises
     ------
-    EngineError
-        If they cannot be started.
+    EngineLostError
+        If it was cancelled: nobody does that but a client that lost its scheduler.
     """
-    from dask.distributed import Client, LocalCluster
+    from dask.distributed import CancelledError, KilledWorker
 
-    _worker_environment()
-    try:
-        cluster = LocalCluster(
-            n_workers=workers or worker_count(),
-            threads_per_worker=1,
-            processes=True,
-            host="127.0.0.1",
-            dashboard_address=":0",
+    if future.status in {"cancelled", "lost"}:
+        raise _lost(CancelledError())
+    if future.status == "finished":
+        # The worker's copy of the item is left behind: the client has it.
+        result = future.result()
+        return Outcome(item=item, value=result.value, error=result.error)
+    error = future.exception()
+    if isinstance(error, KilledWorker):
+        error = LostUnitError(
+            "its worker died each time it was tried (memory, or a fault in a library): give "
+            "workers more memory, then `eo retry`"
         )
-        return DaskEngine("processes", Client(cluster), cluster=cluster)
-    except (OSError, RuntimeError, TimeoutError) as error:
-        raise EngineError(
-            f"local worker processes cannot be started: {error}; use --engine threads"
-        ) from error
-
-
-def cuda_engine() -> DaskEngine:
-    """Return an engine of one local worker process per GPU.
-
-    Raises
-    ------
-    EngineError
-        If no GPU can be used here.
-    """
-    count = gpu_count()
-    if not count:
-        raise EngineError(
-            "engine 'cuda' was asked for, but no CUDA device can be used here: install the extra "
-            "'gpu' on a machine with an NVIDIA driver, or use --engine threads"
-        )
-    from dask.distributed import Client
-
-    try:
-        from dask_cuda import LocalCUDACluster
-    except ImportError:
-        if count > 1:
-            _log.warning("%d GPUs, but dask-cuda is not installed: one of them is used", count)
-        from dask.distributed import LocalCluster
-
-        cluster = LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=":0")
-    else:
-        cluster = LocalCUDACluster(dashboard_address=":0")
-    return DaskEngine("cuda", Client(cluster), cluster=cluster)
-
-
-def scheduler_engine(address: str) -> DaskEngine:
-    """Return an engine on a running Dask scheduler (``tcp://host:port``).
-
-    Raises
-    ------
-    EngineError
-        If it cannot be reached or has no workers.
-    """
-    from dask.distributed import Client
-
-    try:
-        client = Client(address, timeout=20, set_as_default=False)
-    except (OSError, TimeoutError, ValueError) as error:
-        raise EngineError(
-            f"no Dask scheduler answers at {address}: {error}; "
-            "is it running, and is the port right?"
-        ) from error
-    if not client.nthreads():
-        client.close()
-        raise EngineError(f"the Dask scheduler at {address} has no workers: start some first")
-    return DaskEngine(address, client)
+    elif not isinstance(error, Exception):
+        error = EngineError(f"the worker gave no result: {error}")
+    return Outcome(item=item, error=error)
