@@ -169,7 +169,7 @@ def test_ships_lie_in_the_picture_where_truth_says():
         "small_craft", "nodata_edges",
     )  # fmt: skip
     world = build_world(quiet)
-    empty = replace(world, calls=())
+    empty = replace(world, schedule=replace(world.schedule, calls=()))
     checked = 0
     for plan in world.looks:
         dn, _, told = render_look(world, plan)
@@ -191,7 +191,7 @@ def test_half_of_the_calls_lie_so_that_the_shade_falls_on_the_quay():
     for seed in range(5):
         options = SimOptions(seed=seed)
         world = build_world(options)
-        on_quay = [world.port.berths[call.berth].shade_on_quay for call in world.calls]
+        on_quay = [world.port.berths[call.berth].shade_on_quay for call in world.schedule.calls]
         assert 12 <= len(on_quay) <= 18
         assert 0.35 <= np.mean(on_quay) <= 0.65
         sun = np.radians(world.looks[0].light.sun_azimuth_grid_deg)
@@ -243,7 +243,7 @@ def test_the_fleet_file_lists_some_ships_not_all(campaign, truth):
 
 def test_switching_one_nuisance_off_leaves_the_rest():
     with_all, without = build_world(SMALL), build_world(SMALL.without("clouds"))
-    assert with_all.calls == without.calls
+    assert with_all.schedule.calls == without.schedule.calls
     assert [plan.scene_id for plan in with_all.looks] == [plan.scene_id for plan in without.looks]
     assert [plan.sun for plan in with_all.looks] == [plan.sun for plan in without.looks]
     assert all(plan.cloud_cover == 0 for plan in without.looks)

@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 import shapely
 
+from eo.sim.hullform import HullForm
 from eo.sim.optics import diffuse_share, spread_matrix, sun_at
+from eo.sim.options import Nuisances
 from eo.sim.render import Light, Surface, render
 from eo.sim.ships import ship_parts
 from eo.sim.solids import box, place, prism, regular
@@ -27,7 +29,10 @@ def flat_water():
     def leaving(x, y):
         return np.full((4, *np.broadcast_shapes(x.shape, y.shape)), 0.05, np.float32)
 
-    return Surface(leaving=leaving, glint=tone(0.0), foam=tone(0.0), ground=tone(1.0))
+    def glint(x, y):
+        return tone(0.0)(x, y), tone(0.0)(x, y)
+
+    return Surface(leaving=leaving, glint=glint, foam=tone(0.0), ground=tone(1.0))
 
 
 def light(**changes):
@@ -181,7 +186,12 @@ def test_a_deck_shades_itself_and_lower_decks_only():
 
 
 def test_order_of_solids_does_not_matter():
-    parts = place(ship_parts(110.0, 17.0, 4.0, 7), 3.0, -8.0, 37.0)
+    parts = place(
+        ship_parts(HullForm(length_m=110.0, beam_m=17.0), 4.0, 7, nuisances=Nuisances()),
+        3.0,
+        -8.0,
+        37.0,
+    )
     look = light(zenith_deg=9.0)
     # Tops of one height that overlap may swap their paint; nothing else may change.
     change = np.abs(picture(parts, look) - picture(parts[::-1], look))

@@ -32,6 +32,8 @@ from eo.sim.optics import WAVELENGTH_NM
 from eo.sim.options import SimOptions, stream
 from eo.sim.port import vehicles
 from eo.sim.render import render
+from eo.sim.scatter import scattered
+from eo.sim.solids import lowered
 from eo.sim.stac import write_campaign, write_catalog, write_json, write_scene
 from eo.sim.traffic import Afloat, afloat_in_look
 from eo.sim.water import make_surface
@@ -44,7 +46,7 @@ log = logging.getLogger(__name__)
 Array = Any
 Progress = Callable[[int, int], None]
 
-VERSION = 2
+VERSION = 3
 """Raised whenever the same options give other pixels."""
 
 
@@ -87,7 +89,7 @@ def simulate(
     try:
         out.mkdir(parents=True, exist_ok=True)
         world = build_world(options)
-        write_campaign(out, options, world, world.ships)
+        write_campaign(out, options, world, world.schedule.ships)
     except OSError as error:
         raise OutputError(f"cannot write the simulated campaign to {out}: {error}") from error
     rows: dict[str, dict[str, Any]] = {}
@@ -173,8 +175,8 @@ def render_look(world: World, plan: LookPlan) -> tuple[Array, Array, dict[str, A
         DN (band, y, x) uint16; the served mask; the scene's part of the truth.
     """
     options = world.options
-    calls = (world.ships, world.calls)
-    afloat = afloat_in_look(options, world.port, calls, plan.when, plan.weather.wind_from_deg)
+    wind = plan.weather.wind_from_deg
+    afloat = afloat_in_look(options, world.port, world.schedule, plan.when, wind)
     full = tuple(WAVELENGTH_NM)
     surface = make_surface(
         options,
@@ -185,11 +187,16 @@ def render_look(world: World, plan: LookPlan) -> tuple[Array, Array, dict[str, A
         bands=tuple(full.index(band) for band in plan.light.bands),
         seed=int(stream(options, "ripples", plan.scene_id).integers(2**31)),
     )
-    solids = [*world.port.prisms, *(part for ship in afloat for part in ship.parts)]
+    solids = [*world.port.prisms]
     if options.nuisances.clutter:
         ashore = stream(options, "ashore", plan.scene_id)
         solids += vehicles(world.port, ashore, options.extent_m)
+    # Heights are over the water of the moment, at which the picture is orthorectified.
+    solids = lowered(solids, plan.tide_m)
+    solids += [part for ship in afloat for part in ship.parts]
     lit = render(solids, surface, plan.light, options.extent_m)
+    if options.nuisances.adjacency:
+        lit = scattered(lit, plan.light)
     rng = stream(options, "sky", plan.scene_id)
     cloud = cloud_field(rng, plan.cloud_cover, options.extent_m)
     image, alpha, shade = _under_cloud(lit, cloud, plan, options.extent_m)
@@ -291,6 +298,7 @@ def _scene_truth(
         "view_azimuth_deg": plan.view_azimuth_deg,
         "psf_sigma_px": plan.light.psf_sigma_px,
         "aerosol": plan.light.aerosol,
+        "tide_m": plan.tide_m,
         "wind_m_s": plan.weather.wind_m_s,
         "wind_from_deg": (plan.weather.wind_from_deg + convergence_deg(world.options)) % 360,
         "cloud_cover": float(seen[valid].mean()) if valid.any() else 0.0,
@@ -305,7 +313,7 @@ def _vessel_truth(world: World, plan: LookPlan, ship: Afloat, clear: Array) -> d
     half = world.options.extent_m / 2
     inside = shapely.Polygon(ship.outline).intersection(shapely.box(-half, -half, half, half)).area
     share = inside / shapely.Polygon(ship.outline).area
-    lon, lat = world.lonlat(np.array([[ship.x_m, ship.y_m]]))[0]
+    lon, lat = world.lonlat(np.array([ship.centre]))[0]
     return {
         "vessel": ship.name,
         "class": ship.kind,
@@ -314,22 +322,25 @@ def _vessel_truth(world: World, plan: LookPlan, ship: Afloat, clear: Array) -> d
         "lon": float(lon),
         "lat": float(lat),
         "geometry": world.polygon(ship.outline),
-        "length_m": ship.length_m,
+        "length_m": ship.waterline_m,
         "beam_m": ship.beam_m,
         "heading_deg": (ship.bearing_deg + convergence_deg(world.options)) % 360,
         "draught_m": ship.draught_m,
         "freeboard_m": ship.freeboard_m,
         "fill": ship.fill,
+        "trim_m": ship.trim_m,
+        "heel_deg": ship.heel_deg,
+        "quay_m": ship.berth.quay_m - plan.tide_m if ship.berth else None,
         "clear_fraction": float(clear[hull].mean() * share) if hull.any() else 0.0,
         "is_shade_on_quay": bool(ship.berth.shade_on_quay) if ship.berth else False,
     }
 
 
 def _truth(world: World, scenes: list[dict[str, Any]]) -> dict[str, Any]:
-    ships = {ship.vessel_id: ship for ship in world.ships}
+    ships = {ship.vessel_id: ship for ship in world.schedule.ships}
     factor = BARRELS_PER_TONNE[world.options.product]
     calls: list[dict[str, Any]] = []
-    for call in world.calls:
+    for call in world.schedule.calls:
         cargo = (call.fill_departure - call.fill_arrival) * ships[call.vessel_id].capacity_t
         calls.append(
             {
@@ -351,7 +362,7 @@ def _truth(world: World, scenes: list[dict[str, Any]]) -> dict[str, Any]:
     return {
         "period": world.period,
         "barrels_per_tonne": factor,
-        "ships": [dataclasses.asdict(ship) for ship in world.ships],
+        "ships": [dataclasses.asdict(ship) for ship in world.schedule.ships],
         "calls": calls,
         "totals": {
             "calls": len(within),

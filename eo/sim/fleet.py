@@ -40,7 +40,7 @@ class Ship:
     imo: str
     """A number of seven digits."""
     length_m: float
-    """Length, the same on deck and at the waterline."""
+    """Length on deck."""
     beam_m: float
     """Beam."""
     depth_m: float

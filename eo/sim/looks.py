@@ -11,7 +11,7 @@ from pyproj import CRS, Proj
 from eo.sim.optics import BANDS, PSF_SIGMA_PX, Sun, sun_at
 from eo.sim.options import PIXEL_M, SensorKind, SimOptions, stream
 from eo.sim.render import Light
-from eo.sim.water import Weather
+from eo.sim.water import CALM, Weather, sun_glint
 
 __all__ = ["LookPlan", "convergence_deg", "plan_looks", "typical_sun_azimuth_grid_deg"]
 
@@ -53,6 +53,8 @@ class LookPlan:
     """(grid bearing, metres from the centre) of an edge beyond which there is no data."""
     bright_fault: bool
     """Whether the served mask calls bright ships cloud."""
+    tide_m: float
+    """Water above its mean level."""
 
     @property
     def nadir_deg(self) -> float:
@@ -113,12 +115,11 @@ def _plan(options: SimOptions, sensor: SensorKind, day: float, number: int) -> L
     zenith, azimuth = _view(options, sensor, rng)
     sun = sun_at(when, lon, lat)
     turn = convergence_deg(options)
-    mean, spread = PSF_SIGMA_PX[sensor]
-    drawn = float(np.clip(rng.normal(mean, spread), 0.45, 0.75))
+    low, high = PSF_SIGMA_PX[sensor]
+    drawn = float(rng.uniform(low, high))
     aerosol = float(rng.lognormal(np.log(0.12), 0.45))
     bands = BANDS[sensor]
-    size = 0.12 if options.nuisances.misregistration else 0.0
-    shift = tuple((float(d), float(r)) for d, r in rng.normal(0, 1, (len(bands), 2)) * size)
+    shift = _shifts(options, sensor, number)
     light = Light(
         sensor=sensor,
         pixel_m=PIXEL_M[sensor],
@@ -127,7 +128,7 @@ def _plan(options: SimOptions, sensor: SensorKind, day: float, number: int) -> L
         zenith_deg=zenith,
         view_azimuth_grid_deg=azimuth - turn,
         aerosol=aerosol if options.nuisances.haze else 0.08,
-        psf_sigma_px=drawn if options.nuisances.psf else mean,
+        psf_sigma_px=drawn if options.nuisances.psf else 0.5 * (low + high),
         band_shift_px=shift,
     )
     scene_id, platform = _name(sensor, when, rng)
@@ -148,14 +149,44 @@ def _plan(options: SimOptions, sensor: SensorKind, day: float, number: int) -> L
         zenith_deg=zenith,
         view_azimuth_deg=azimuth % 360.0,
         light=light,
-        weather=_weather(rng),
+        weather=_weather(rng, light, glint=options.nuisances.glint),
         cloud_cover=_cover(rng, options.clouds) if options.nuisances.clouds else 0.0,
         residual=tuple(float(value) for value in left_over),
         gain=float(1 + noisy * rng.normal(0, 0.02)),
         noise=noisy * float(rng.uniform(0.0012, 0.0022) if sensor == "planetscope" else 0.0009),
         edge=edge,
         bright_fault=bool(rng.random() < 0.4) and options.nuisances.mask_faults,
+        tide_m=_tide_m(options, when),
     )
+
+
+def _shifts(
+    options: SimOptions, sensor: SensorKind, number: int
+) -> tuple[tuple[float, float], ...]:
+    """Rows and columns by which bands lie beside their place: within a circle of the scene's own.
+
+    Its radius is a quarter of a pixel at most, so that two bands are half a pixel apart at most.
+    """
+    count = len(BANDS[sensor])
+    if not options.nuisances.misregistration:
+        return ((0.0, 0.0),) * count
+    rng = stream(options, "shift", sensor, number)
+    radius = rng.uniform(0.02, 0.25) * np.sqrt(rng.uniform(0, 1, count))
+    angle = rng.uniform(0, 2 * np.pi, count)
+    moves = zip(radius * np.cos(angle), radius * np.sin(angle), strict=True)
+    return tuple((float(down), float(right)) for down, right in moves)
+
+
+def _tide_m(options: SimOptions, when: dt.datetime) -> float:
+    """Half-daily and daily tide (periods of M2 and K1), 0.1-0.9 m either way in all."""
+    if not options.nuisances.tide:
+        return 0.0
+    rng = stream(options, "tide")
+    size, share = rng.uniform(0.1, 0.9), rng.uniform(0.5, 0.9)
+    phases = rng.uniform(0, 2 * np.pi, 2)
+    hours = when.timestamp() / 3600.0
+    waves = np.cos(2 * np.pi * hours / np.array([12.4206, 23.9345]) + phases)
+    return float(size * (waves @ np.array([share, 1 - share])))
 
 
 def _view(options: SimOptions, sensor: SensorKind, rng: np.random.Generator) -> tuple[float, float]:
@@ -168,13 +199,20 @@ def _view(options: SimOptions, sensor: SensorKind, rng: np.random.Generator) -> 
     return float(min(size, 12.0)), float(azimuth)
 
 
-def _weather(rng: np.random.Generator) -> Weather:
+def _weather(rng: np.random.Generator, light: Light, *, glint: bool) -> Weather:
     wind = float(np.clip(rng.weibull(2.0) * 5.5, 0.3, 14.0))
+    bearing = float(rng.uniform(0, 360))
+    turbidity = float(np.clip(rng.normal(0.22, 0.13), 0.0, 0.9))
+    mirrored = float(0.004 + 0.0012 * wind + abs(rng.normal(0, 0.003)))
+    sun = sun_glint(light, wind) if glint else 0.6 * mirrored
+    calm = sun_glint(light, CALM * wind) if glint else 0.25 * sun
     return Weather(
         wind_m_s=wind,
-        wind_from_deg=float(rng.uniform(0, 360)),
-        turbidity=float(np.clip(rng.normal(0.22, 0.13), 0.0, 0.9)),
-        glint=float(0.004 + 0.0012 * wind + abs(rng.normal(0, 0.003))),
+        wind_from_deg=bearing,
+        turbidity=turbidity,
+        sky_glint=0.4 * mirrored,
+        sun_glint=sun,
+        calm_glint=calm,
     )
 
 

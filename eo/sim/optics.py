@@ -33,8 +33,8 @@ BANDS: dict[str, tuple[str, ...]] = {
 WAVELENGTH_NM = {"blue": 492.0, "green": 560.0, "red": 665.0, "nir": 835.0, "swir16": 1612.0}
 """Central wavelengths (ESA, Sentinel-2 MSI)."""
 
-PSF_SIGMA_PX = {"planetscope": (0.60, 0.07), "sentinel-2": (0.52, 0.05)}
-"""Gaussian point-spread width, detector included: mean and spread over scenes [px]."""
+PSF_SIGMA_PX = {"planetscope": (0.45, 0.75), "sentinel-2": (0.45, 0.60)}
+"""Gaussian point-spread width, detector included: least and greatest over scenes [px]."""
 
 # Lambertian reflectance in blue, green, red, nir, swir16: field spectra rounded to what ports
 # show in surface-reflectance products.

@@ -40,12 +40,30 @@ class Nuisances:
     """A small rocky island."""
     clutter: bool = True
     """Pipes, manifold and hatches on deck; vehicles and stacks ashore, moved from look to look."""
+    cranes: bool = True
+    """Loading arms on the quays; hose cranes swung out over a ship's side."""
+    sheer: bool = True
+    """Decks that rise towards the ends."""
+    bulwark: bool = True
+    """Bulwark about the forecastle, a gutter bar along the deck, now and then more."""
+    flare: bool = True
+    """Bows wider and longer on deck than at the waterline."""
     trim: bool = True
     """Trim by the stern, as ships in ballast have."""
+    heel: bool = True
+    """Heel of some tenths of a degree."""
+    quay_heights: bool = True
+    """Quays 1.5-6 m above mean water, each its own; off: all of 3.2 m."""
+    tide: bool = True
+    """Water that stands differently against the quays in every look."""
     texture: bool = True
     """Uneven water, ground and paint."""
     wind_lee: bool = True
     """Smooth, darker water down-wind of a hull."""
+    glint: bool = True
+    """Sun mirrored by the water, by sun, view and wind; off: a little, the same everywhere."""
+    adjacency: bool = True
+    """Light from bright land and ships scattered over the water about them."""
     clouds: bool = True
     """Clouds and their shadows."""
     haze: bool = True
@@ -55,7 +73,7 @@ class Nuisances:
     noise: bool = True
     """Read and shot noise, and a gain error per scene."""
     misregistration: bool = True
-    """Bands shifted against each other by a fraction of a pixel."""
+    """Bands shifted against each other, by up to half a pixel in some scenes."""
     mask_faults: bool = True
     """The served mask misses thin cloud and calls some bright ships cloud."""
     nodata_edges: bool = True
@@ -86,6 +104,10 @@ class SimOptions:
     """Named berths; odd ones have their shade on the quay, even ones on the water."""
     calls_per_berth_week: float = 1.0
     """Mean port calls per berth and week."""
+    anchor_places: int = 0
+    """Places where the fleet's ships wait before and after their calls, swinging with the wind."""
+    pier_turn_deg: float = 16.0
+    """How far a pier's axis may lie from square to the sun's azimuth."""
     clouds: float = 0.4
     """Mean cloud cover, 0-1."""
     ships: int = 14

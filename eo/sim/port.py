@@ -42,6 +42,8 @@ class BerthPlan:
     """Length of quay."""
     shade_on_quay: bool
     """Whether the sun throws a ship's shade on the quay."""
+    quay_m: float
+    """Height of its quay above mean water."""
 
     @property
     def outline(self) -> Array:
@@ -65,6 +67,8 @@ class Port:
     """Grid bearing along the piers, towards the land."""
     shore_m: float
     """Where the land begins, along the axis."""
+    ground_m: float
+    """Height of the land above mean water."""
     breakwater: Array
     """(k, 2) its middle line; empty without one."""
     island: tuple[float, float, float] | None
@@ -85,21 +89,23 @@ def build_port(options: SimOptions, sun_azimuth_grid_deg: float) -> Port:
     """Return the port of a campaign; the sun's azimuth is that of a typical look."""
     rng = stream(options, "port")
     extent = options.extent_m
-    axis = (sun_azimuth_grid_deg - 90.0 + rng.uniform(-16.0, 16.0)) % 360.0
+    turn = options.pier_turn_deg
+    axis = (sun_azimuth_grid_deg - 90.0 + rng.uniform(-turn, turn)) % 360.0
     shore = 0.26 * extent
-    quay_m = float(rng.uniform(2.6, 3.9))
+    quay_m = _quay_height(options, "land")
     pier = min(500.0, 0.58 * extent)
     width = float(rng.uniform(30.0, 42.0))
     parts = _land(rng, options, extent, shore, quay_m)
     berths = []
     for number in range(-(-options.berths // 4)):
         offset = 0.0 if number == 0 else ((-1) ** number) * 250.0 * ((number + 1) // 2)
+        height = _quay_height(options, f"pier-{number}")
         parts += _pier(
-            rng, options, (shore - pier, shore + 5.0), offset=offset, width=width, quay_m=quay_m
+            rng, options, (shore - pier, shore + 5.0), offset=offset, width=width, quay_m=height
         )
         for index in range(4 * number, min(options.berths, 4 * number + 4)):
             place_m = (shore - pier, pier, offset, width)
-            berths.append(_berth(options.berths, index, place_m, axis))
+            berths.append(_berth(options.berths, index, place_m, axis=axis, quay_m=height))
     placed = place(parts, 0.0, 0.0, axis)
     breakwater, island = np.empty((0, 2)), None
     if options.nuisances.breakwater and extent > 700:
@@ -114,9 +120,16 @@ def build_port(options: SimOptions, sun_azimuth_grid_deg: float) -> Port:
         berths=tuple(berths),
         axis_deg=float(axis),
         shore_m=float(shore),
+        ground_m=quay_m,
         breakwater=breakwater,
         island=island,
     )
+
+
+def _quay_height(options: SimOptions, name: str) -> float:
+    """Height above mean water: 1.5-6 m, mostly two to four and a half."""
+    share = stream(options, "quay", name).beta(1.6, 2.6)
+    return float(1.5 + 4.5 * share) if options.nuisances.quay_heights else 3.2
 
 
 def _turn(points: list[tuple[float, float]], extent: float, axis_deg: float) -> Array:
@@ -126,7 +139,12 @@ def _turn(points: list[tuple[float, float]], extent: float, axis_deg: float) -> 
 
 
 def _berth(
-    count: int, index: int, pier: tuple[float, float, float, float], axis: float
+    count: int,
+    index: int,
+    pier: tuple[float, float, float, float],
+    *,
+    axis: float,
+    quay_m: float,
 ) -> BerthPlan:
     start, length, offset, width = pier
     sunny = index % 2 == 0
@@ -144,6 +162,7 @@ def _berth(
         outward_deg=float((axis + (90 if sunny else -90)) % 360),
         length_m=0.9 * length / slots,
         shade_on_quay=sunny,
+        quay_m=quay_m,
     )
 
 
@@ -166,7 +185,8 @@ def _pier(
             "asphalt"),
         box((start + 20, stop), (lane + 5.0, lane + 7.0), (quay_m, quay_m + 3.0), "pipe", "pipe"),
     ]  # fmt: skip
-    for along in np.arange(start + 0.25 * (stop - start), stop, 0.25 * (stop - start)):
+    arms = np.arange(start + 0.25 * (stop - start), stop, 0.25 * (stop - start))
+    for along in arms if options.nuisances.cranes else ():
         for sign in (-1.0, 1.0):
             edge = offset + sign * (half - 3.5)
             for step in (-6.0, 0.0, 6.0):
@@ -255,9 +275,11 @@ def vehicles(port: Port, rng: np.random.Generator, extent_m: float) -> list[Pris
     parts = []
     along, out = _unit(port.axis_deg), _unit(port.axis_deg + 90)
     for _ in range(int(rng.integers(6, 16))):
+        floor = port.ground_m
         if rng.random() < 0.5:
             berth = port.berths[int(rng.integers(len(port.berths)))]
             inward = -_unit(berth.outward_deg)
+            floor = berth.quay_m
             spot = np.array([berth.x_m, berth.y_m]) + rng.uniform(4, 12) * inward
             spot = spot + rng.uniform(-0.45, 0.45) * berth.length_m * along
         else:
@@ -266,8 +288,9 @@ def vehicles(port: Port, rng: np.random.Generator, extent_m: float) -> list[Pris
         colour = str(rng.choice(("white", "orange", "hull-blue", "rust", "dark")))
         size = (float(rng.uniform(6, 16)), float(rng.uniform(2.4, 5.0)))
         block = box(
-            (0.0, size[0]), (0.0, size[1]), (2.0, 3.9 + rng.uniform(1.5, 4.5)), colour, colour
-        )
+            (0.0, size[0]), (0.0, size[1]), (floor - 0.3, floor + rng.uniform(1.5, 4.5)),
+            colour, colour,
+        )  # fmt: skip
         turn = port.axis_deg + float(rng.choice((0.0, 90.0)))
         parts += place([block], float(spot[0]), float(spot[1]), turn)
     return parts

@@ -87,8 +87,8 @@ class Surface:
 
     leaving: Callable[[Array, Array], Array]
     """Light out of the water as reflectance, (band, ...)."""
-    glint: Tone
-    """Sun and sky mirrored by the water as reflectance."""
+    glint: Callable[[Array, Array], tuple[Array, Array]]
+    """Sky and sun mirrored by the water as reflectance."""
     foam: Tone
     """Share of the water covered by foam, 0-1."""
     ground: Tone
@@ -151,12 +151,12 @@ def _reaches(prisms: list[Prism], light: Light) -> Array:
     """Bounds (west, south, east, north) in the image that each prism or its shade can touch."""
     if not prisms:
         return np.empty((0, 4))
-    return np.array([_reach(part, light, part.top_m) for part in prisms])
+    return np.array([_reach(part, light, part.highest_m) for part in prisms])
 
 
 def _reach(part: Prism, light: Light, highest_m: float) -> tuple[float, float, float, float]:
     sun, view = np.array(light.to_sun), np.array(light.to_sensor)
-    top = part.top_m
+    top = part.highest_m
     moves = np.array([np.zeros(2), -top * sun, -top * view, -min(top, highest_m) * view])
     low = part.outline.min(axis=0) + moves.min(axis=0) - 1.0
     high = part.outline.max(axis=0) + moves.max(axis=0) + 1.0
@@ -181,6 +181,16 @@ def _crossing(
     enter = np.full(shape, part.base_m, dtype=np.float32)
     leave = np.full(shape, part.top_m, dtype=np.float32)
     side = np.full(shape, -1, dtype=np.int8)
+    if any(part.slope):
+        gain = 1.0 - part.slope[0] * direction[0] - part.slope[1] * direction[1]
+        rise = np.float32(part.slope[0]) * (x - np.float32(part.pivot[0]))
+        rise = rise + np.float32(part.slope[1]) * (y - np.float32(part.pivot[1]))
+        below = (leave + rise) * np.float32(1.0 / (gain if abs(gain) > 1e-6 else 1e-6))
+        if gain > 0:
+            leave = below
+        else:  # the ray climbs less steeply than the top: it comes in through it
+            np.maximum(enter, below, out=enter)
+            leave = np.full(shape, 1e6, dtype=np.float32)
     for index, (normal, corner) in enumerate(zip(part.normals, part.outline, strict=True)):
         nx, ny = np.float32(normal[0]), np.float32(normal[1])
         outside = nx * (x - np.float32(corner[0])) + ny * (y - np.float32(corner[1]))
@@ -207,7 +217,7 @@ def _trace(prisms: list[Prism], surface: Surface, light: Light, x: Array, y: Arr
     wall = np.zeros(shape, dtype=bool)
     sun, view = np.array(light.to_sun), light.to_sensor
     for part in prisms:
-        window = _span(x, y, _reach(part, light, part.top_m))
+        window = _span(x, y, _reach(part, light, part.highest_m))
         px, py = x[window[1]], y[window[0]][:, None]
         enter, leave, side = _crossing(part, px, py, view)
         hit = (leave >= enter) & (leave > height[window])
@@ -219,7 +229,8 @@ def _trace(prisms: list[Prism], surface: Surface, light: Light, x: Array, y: Arr
         material[window][on_wall] = _INDEX[part.side]
         tone[window][hit] = part.tone
         wall[window][hit] = on_wall[hit]
-        facing[window][hit] = 1.0
+        level = 1.0 - float(np.dot(part.slope, sun))
+        facing[window][hit] = np.float32(max(level, 0.0) / np.hypot(1.0, np.hypot(*part.slope)))
         towards = np.maximum(part.normals @ sun, 0.0).astype(np.float32)
         facing[window][on_wall] = towards[side[on_wall]]
     lit = _sunlit(prisms, light, x, y, height)
@@ -274,11 +285,12 @@ def _shade(
     if not water.any():
         return out
     leaving = surface.leaving(x, y[:, None])
-    glint = surface.glint(x, y[:, None])
+    sky_glint, sun_glint = surface.glint(x, y[:, None])
+    mirrored = sun_glint * lit  # a mirror in the shade shows no sun
     foam = surface.foam(x, y[:, None])
     for band in range(len(order)):
         bright = np.float32(MATERIALS["foam"][order[band]])
         body = leaving[band] * (1 - foam) + bright * foam
-        np.copyto(out[0, band], (body * sky[band] + 0.4 * glint) * sky_part, where=water)
-        np.copyto(out[1, band], (body * (1 - sky[band]) + 0.6 * glint) * sun_part, where=water)
+        np.copyto(out[0, band], (body * sky[band] + sky_glint) * sky_part, where=water)
+        np.copyto(out[1, band], body * (1 - sky[band]) * sun_part + mirrored, where=water)
     return out

@@ -9,13 +9,15 @@ from typing import Any
 
 import numpy as np
 
+from eo.sim.anchorage import Wait
 from eo.sim.fleet import Ship, TrueCall
+from eo.sim.hullform import HullForm
 from eo.sim.options import SimOptions, stream
 from eo.sim.port import BerthPlan, Port
-from eo.sim.ships import boat_parts, hull_outline, ship_parts, tug_parts
+from eo.sim.ships import boat_parts, ship_form, ship_parts, tug_parts
 from eo.sim.solids import Prism, box, place
 
-__all__ = ["Afloat", "afloat_in_look"]
+__all__ = ["Afloat", "Schedule", "afloat_in_look"]
 
 Array = Any
 
@@ -38,7 +40,7 @@ class Afloat:
     bearing_deg: float
     """Grid bearing towards the bow."""
     length_m: float
-    """Length."""
+    """Length on deck."""
     beam_m: float
     """Beam."""
     parts: list[Prism]
@@ -55,36 +57,67 @@ class Afloat:
     """Her fill."""
     wake: bool = False
     """Whether she moves and leaves foam behind."""
+    form: HullForm | None = None
+    """Shape of her hull; None: without rake."""
+    trim_m: float = 0.0
+    """Draught aft less draught forward."""
+    heel_deg: float = 0.0
+    """Starboard side up."""
+
+    @property
+    def waterline_m(self) -> float:
+        """Length at the waterline."""
+        return self.form.waterline_m if self.form else self.length_m
+
+    @property
+    def centre(self) -> tuple[float, float]:
+        """Middle of the waterline, east and north of the area's centre."""
+        back = 0.5 * (self.length_m - self.waterline_m) * _vector(self.bearing_deg)
+        return float(self.x_m - back[0]), float(self.y_m - back[1])
 
     @property
     def outline(self) -> Array:
         """(k, 2) hull at the waterline."""
-        plan = hull_outline(self.length_m, self.beam_m)
-        angle = np.radians(self.bearing_deg)
-        along = np.array([np.sin(angle), np.cos(angle)])
-        across = np.array([np.cos(angle), -np.sin(angle)])
+        form = self.form or HullForm(length_m=self.length_m, beam_m=self.beam_m)
+        plan = form.outline()
+        along, across = _vector(self.bearing_deg), _vector(self.bearing_deg + 90.0)
         return plan[:, :1] * along + plan[:, 1:] * across + np.array([self.x_m, self.y_m])
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Schedule:
+    """Who is where when."""
+
+    ships: tuple[Ship, ...]
+    """The fleet."""
+    calls: tuple[TrueCall, ...]
+    """Their calls at berths."""
+    waits: tuple[Wait, ...] = ()
+    """Their days at anchor."""
+    places: Any = ()
+    """(k, 2) where they anchor, east and north of the area's centre."""
+
+
 def afloat_in_look(
-    options: SimOptions,
-    port: Port,
-    fleet: tuple[tuple[Ship, ...], tuple[TrueCall, ...]],
-    when: dt.datetime,
-    wind_from_deg: float,
+    options: SimOptions, port: Port, schedule: Schedule, when: dt.datetime, wind_from_deg: float
 ) -> list[Afloat]:
     """Return everything afloat at a time."""
-    ships = {ship.vessel_id: ship for ship in fleet[0]}
+    ships = {ship.vessel_id: ship for ship in schedule.ships}
     rng = stream(options, "traffic", when.isoformat())
     found: list[Afloat] = []
-    for call in fleet[1]:
+    for call in schedule.calls:
         if call.arrival <= when < call.departure:
             ship = ships[call.vessel_id]
             moored = _moored(options, port.berths[call.berth], ship, call, when)
             found.append(moored)
             if options.nuisances.tugs:
                 found += _alongside(rng, moored, port.berths[call.berth], call, when)
-    if options.nuisances.anchored and options.extent_m > 900:
+    found += [
+        _waiting(options, ships[wait.vessel_id], wait, schedule.places[wait.place], wind_from_deg)
+        for wait in schedule.waits
+        if wait.begin <= when < wait.end
+    ]
+    if options.nuisances.anchored and options.extent_m > 900 and not len(schedule.places):
         found += _anchored(options, port, when, wind_from_deg)
     if options.nuisances.small_craft:
         found += _small(options, port, rng, found)
@@ -109,31 +142,69 @@ def _moored(
         + out * _vector(berth.outward_deg)
     )
     bearing = (berth.along_deg + (180.0 if call.bow_out else 0.0) + rng.normal(0, 0.25)) % 360
-    fill = call.fill_at(when)
+    return _tanker(
+        options,
+        ship,
+        (float(x), float(y), float(bearing)),
+        fill=call.fill_at(when),
+        rng=rng,
+        berth=berth,
+        call_id=call.call_id,
+    )
+
+
+def _waiting(
+    options: SimOptions, ship: Ship, wait: Wait, spot: Array, wind_from_deg: float
+) -> Afloat:
+    """Return a ship that swings about her anchor with the wind."""
+    rng = stream(options, "anchoring", ship.vessel_id, wait.begin.isoformat())
+    x, y = spot + rng.uniform(-10, 10, 2)
+    bearing = (wind_from_deg + rng.normal(0, 12)) % 360
+    return _tanker(options, ship, (float(x), float(y), float(bearing)), fill=wait.fill, rng=rng)
+
+
+def _tanker(
+    options: SimOptions,
+    ship: Ship,
+    where: tuple[float, float, float],
+    *,
+    fill: float,
+    rng: np.random.Generator,
+    berth: BerthPlan | None = None,
+    call_id: str | None = None,
+) -> Afloat:
+    """Return a ship of the fleet at a place and grid bearing."""
+    nuisances = options.nuisances
     draught = ship.draught_at(fill)
     trim = float(np.interp(fill, [0, 1], [1.3, 0.2])) * rng.uniform(0.3, 1.0)
+    heel = float(np.clip(rng.normal(0, 0.35), -1.0, 1.0))
+    trim, heel = trim if nuisances.trim else 0.0, heel if nuisances.heel else 0.0
+    form = ship_form(ship.length_m, ship.beam_m, ship.style, nuisances)
     parts = ship_parts(
-        ship.length_m,
-        ship.beam_m,
+        form,
         ship.depth_m - draught,
         ship.style,
-        trim_m=trim if options.nuisances.trim else 0.0,
-        clutter=options.nuisances.clutter,
+        nuisances=nuisances,
+        trim_m=trim,
+        heel_deg=heel,
     )
     return Afloat(
         name=ship.vessel_id,
         kind="tanker",
-        x_m=float(x),
-        y_m=float(y),
-        bearing_deg=float(bearing),
+        x_m=where[0],
+        y_m=where[1],
+        bearing_deg=where[2],
         length_m=ship.length_m,
         beam_m=ship.beam_m,
-        parts=place(parts, float(x), float(y), float(bearing)),
+        parts=place(parts, *where),
         berth=berth,
-        call_id=call.call_id,
+        call_id=call_id,
         draught_m=draught,
         freeboard_m=ship.depth_m - draught,
         fill=fill,
+        form=form,
+        trim_m=trim,
+        heel_deg=heel,
     )
 
 
@@ -180,7 +251,7 @@ def _beside(
     if kind == "tug":
         parts = tug_parts(length, beam, style)
     else:
-        parts = ship_parts(length, beam, float(rng.uniform(1.0, 2.2)), style, clutter=False)
+        parts = ship_parts(HullForm(length_m=length, beam_m=beam), rng.uniform(1.0, 2.2), style)
     return Afloat(
         name=f"{kind}-{style % 100000:05d}",
         kind=kind,
@@ -216,9 +287,8 @@ def _anchored(
         middle = -0.36 * options.extent_m * _vector(port.axis_deg)
         x, y = middle + 0.03 * options.extent_m * _vector(port.axis_deg + 90) + spot
         bearing = (wind_from_deg + swing) % 360
-        parts = ship_parts(
-            length, beam, freeboard, style, clutter=options.nuisances.clutter, kind=kind
-        )
+        form = ship_form(length, beam, style, options.nuisances)
+        parts = ship_parts(form, freeboard, style, nuisances=options.nuisances, kind=kind)
         found.append(
             Afloat(
                 name=f"anchored-{number + 1}",
@@ -230,6 +300,7 @@ def _anchored(
                 beam_m=beam,
                 parts=place(parts, float(x), float(y), float(bearing)),
                 freeboard_m=freeboard,
+                form=form,
             )
         )
     return found

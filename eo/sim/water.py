@@ -12,15 +12,20 @@ import shapely
 from eo.sim.clouds import fractal_noise
 from eo.sim.options import SimOptions, stream
 from eo.sim.port import Port
-from eo.sim.render import Surface
+from eo.sim.render import Light, Surface
 from eo.sim.traffic import Afloat
 
-__all__ = ["Textures", "Weather", "make_surface", "make_textures"]
+__all__ = ["CALM", "Textures", "Weather", "make_surface", "make_textures", "sun_glint"]
 
 Array = Any
 
 BREAKER_M = 30.0
 """How far out waves break along the breakwater."""
+
+CALM = 0.4
+"""Wind in the lee of a ship over that outside."""
+_LEE = 0.6  # greatest share of calm
+_FRESNEL = 0.0204  # of water for light that falls steeply, index 1.333
 
 # Light out of coastal water as reflectance in blue, green, red, nir, swir16, after the dark and
 # the turbid water of real port scenes.
@@ -38,8 +43,12 @@ class Weather:
     """Grid bearing the wind comes from."""
     turbidity: float
     """0 clear, 1 turbid."""
-    glint: float
-    """Mean reflectance of sun and sky mirrored by the water."""
+    sky_glint: float
+    """Mean reflectance of the sky mirrored by the water."""
+    sun_glint: float
+    """Mean reflectance of the sun mirrored by the water."""
+    calm_glint: float
+    """The same in the lee of a ship."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -97,13 +106,19 @@ def make_surface(
         low, high = (tone[choice][:, None, None] for tone in (_CLEAR, _TURBID))
         return (low + share * (high - low)).astype(np.float32)
 
-    def glint(x: Array, y: Array) -> Array:
+    def glint(x: Array, y: Array) -> tuple[Array, Array]:
         ripple = _sample(ripples, 6.0, x, y)
         streak = _sample(textures.water, 0.37 * textures.water_m, y, x).T
-        field = weather.glint * (1 + spread * (0.16 * ripple + 0.12 * streak))
+        uneven = np.maximum(1 + spread * (0.16 * ripple + 0.12 * streak), 0.0)
+        sky = np.full_like(uneven, weather.sky_glint)
+        sun = np.full_like(uneven, weather.sun_glint)
         if options.nuisances.wind_lee:
-            field = field * _lee(afloat, weather, x, y)
-        return np.maximum(field, 0.0).astype(np.float32)
+            calm = _lee(afloat, weather, x, y)
+            sky *= 1 - calm
+            # Slopes change their spread: from one mirrored sun to the other by equal factors.
+            ratio = max(weather.calm_glint, 1e-5) / max(weather.sun_glint, 1e-5)
+            sun *= np.float32(ratio) ** (calm / _LEE)
+        return (sky * uneven).astype(np.float32), (sun * uneven).astype(np.float32)
 
     def foam(x: Array, y: Array) -> Array:
         patch = _sample(ripples, 2.1, x, y)
@@ -123,6 +138,35 @@ def make_surface(
     return Surface(leaving=leaving, glint=glint, foam=foam, ground=ground)
 
 
+def sun_glint(light: Light, wind_m_s: float) -> float:
+    """Return the reflectance of the sun mirrored by a rough sea.
+
+    Parameters
+    ----------
+    light
+        Directions.
+    wind_m_s
+        Wind at 10-12 m.
+
+    Notes
+    -----
+    Slopes of facets are normal with variance 0.003 + 0.00512 wind (Cox & Munk 1954,
+    doi:10.1364/JOSA.44.000838), alike in all directions. Facets that mirror the sun into the
+    sensor have the normal halfway between both; reflectance is
+    pi rho P / (4 cos(sun) cos(view) cos(tilt)^4). Steep light: rho is that of normal incidence.
+    """
+    sun = np.array([*light.to_sun, 1.0])
+    view = np.array([*light.to_sensor, 1.0])
+    sun, view = sun / np.linalg.norm(sun), view / np.linalg.norm(view)
+    normal = (sun + view) / np.linalg.norm(sun + view)
+    cos_tilt = float(normal[2])
+    variance = 0.003 + 0.00512 * wind_m_s
+    tan2 = 1.0 / cos_tilt**2 - 1.0
+    density = np.exp(-tan2 / variance) / (np.pi * variance)
+    found = np.pi * _FRESNEL * density / (4.0 * sun[2] * view[2] * cos_tilt**4)
+    return float(min(found, 0.3))
+
+
 def _sample(field: Array, step_m: float, x: Array, y: Array) -> Array:
     """Bilinear samples of a periodic lattice on the grid of x (columns) and y (rows)."""
     cols, rows = np.ravel(x) / step_m, np.ravel(y) / step_m
@@ -137,12 +181,12 @@ def _sample(field: Array, step_m: float, x: Array, y: Array) -> Array:
 
 
 def _lee(afloat: list[Afloat], weather: Weather, x: Array, y: Array) -> Array:
-    """Factor on the glint: a smooth patch down-wind of each ship, fading over ten beams."""
+    """Share of calm, 0 to 0.6: a smooth patch down-wind of each ship, fading over six beams."""
     shape = np.broadcast_shapes(np.shape(x), np.shape(y))
     factor = np.ones(shape, dtype=np.float32)
-    strength = 0.6 * np.clip((weather.wind_m_s - 2.5) / 4.0, 0.0, 1.0)
+    strength = _LEE * np.clip((weather.wind_m_s - 2.5) / 4.0, 0.0, 1.0)
     if strength <= 0:
-        return factor
+        return 1 - factor
     angle = np.radians(weather.wind_from_deg + 180.0)
     down, side = np.array([np.sin(angle), np.cos(angle)]), np.array([np.cos(angle), -np.sin(angle)])
     for ship in afloat:
@@ -157,7 +201,7 @@ def _lee(afloat: list[Afloat], weather: Weather, x: Array, y: Array) -> Array:
         rim = np.clip((half + 6.0 - np.abs(v)) / 12.0, 0.0, 1.0)
         fade = np.where(u > 0, np.exp(-np.maximum(u, 0) / reach), 0.0)
         factor *= (1 - strength * rim * fade).astype(np.float32)
-    return factor
+    return 1 - factor
 
 
 def _wake(boat: Afloat, x: Array, y: Array) -> Array:

@@ -11,10 +11,12 @@ import numpy as np
 import shapely
 from pyproj import CRS, Transformer
 
-from eo.sim.fleet import Ship, TrueCall, draw_calls, draw_fleet
+from eo.sim.anchorage import anchor_places, draw_waits
+from eo.sim.fleet import draw_calls, draw_fleet
 from eo.sim.looks import LookPlan, plan_looks, typical_sun_azimuth_grid_deg
 from eo.sim.options import SimOptions
 from eo.sim.port import Port, build_port
+from eo.sim.traffic import Schedule
 from eo.sim.water import Textures, make_textures
 
 __all__ = ["World", "build_world"]
@@ -34,10 +36,8 @@ class World:
     """Easting and northing of the area's centre."""
     port: Port
     """What never moves."""
-    ships: tuple[Ship, ...]
-    """Who calls."""
-    calls: tuple[TrueCall, ...]
-    """When."""
+    schedule: Schedule
+    """Who calls and waits, where and when."""
     looks: tuple[LookPlan, ...]
     """What is taken."""
     textures: Textures
@@ -134,13 +134,15 @@ def build_world(options: SimOptions) -> World:
     port = build_port(options, typical_sun_azimuth_grid_deg(options))
     shortest = min(berth.length_m for berth in port.berths)
     ships = draw_fleet(options, longest_m=shortest - 12.0)
+    calls = draw_calls(options, ships)
+    places = anchor_places(options, port)
+    waits = draw_waits(options, ships, calls, len(places))
     return World(
         options=options,
         epsg=options.epsg,
         origin=origin,
         port=port,
-        ships=ships,
-        calls=draw_calls(options, ships),
+        schedule=Schedule(ships=ships, calls=calls, waits=waits, places=places),
         looks=plan_looks(options),
         textures=make_textures(options),
     )
