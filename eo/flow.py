@@ -16,7 +16,7 @@ from eo.access.cubes import CubeStore, Slot
 from eo.access.files import open_files
 from eo.access.fleet import read_fleet
 from eo.core.config import Campaign, load_campaign
-from eo.core.records import Sighting, WaterCount, from_json, to_json
+from eo.core.records import Sighting, Vessel, WaterCount, from_json, to_json
 from eo.core.seams import Engine, PartStore
 from eo.core.work import IngestItem, MeasureItem
 from eo.core.xp import resolve_device
@@ -27,7 +27,18 @@ from eo.results import Run
 from eo.session import Progress, Session, open_session, work_off
 from eo.stages.measure import HALO_M
 
-__all__ = ["run", "run_campaign"]
+__all__ = [
+    "Whole",
+    "commit_scenes",
+    "finish_run",
+    "ingest_scenes",
+    "measure_scenes",
+    "run",
+    "run_campaign",
+]
+
+Whole = Mapping[str, list[IngestItem]]
+"""Scenes of which every tile was read, with their items."""
 
 _EPOCHS = "epochs.json"
 _COMMIT_BATCH = 16
@@ -101,32 +112,46 @@ def run_campaign(
         campaign, engine, device=device, refresh_reference=refresh_reference, progress=progress
     )
     with session.folder.writing():
-        session.planner.look_up_assets(session.usable)
-        items = session.planner.ingest_items(session.usable, session.grids)
-        work_off(session, "ingest", units.ingest, items)
-        whole = _whole(session, items)
-        cube = CubeStore(campaign.cube or session.folder.inside("cube"))
-        _commit(session, cube, whole)
-        measured = _measure(session, whole)
-        finish(
-            campaign=campaign,
-            folder=session.folder,
-            parts=session.parts,
-            cube=cube,
-            scenes=session.scenes,
-            measured=measured,
-            failures=session.failures,
-            fleet=fleet,
-            berths=session.berths,
-            grids=session.grids,
-            assets=session.planner.tokens,
-            engine=engine.name,
-            device=device,
-        )
+        whole = ingest_scenes(session)
+        commit_scenes(session, whole)
+        finish_run(session, measure_scenes(session, whole), fleet)
     return Run(session.folder.place)
 
 
-def _whole(session: Session, items: Iterable[IngestItem]) -> dict[str, list[IngestItem]]:
+def ingest_scenes(session: Session) -> Whole:
+    """Read every scene's tiles that are not there; return the scenes that were read whole."""
+    session.planner.look_up_assets(session.usable)
+    items = session.planner.ingest_items(session.usable, session.grids)
+    work_off(session, "ingest", units.ingest, items)
+    return _whole(session, items)
+
+
+def finish_run(
+    session: Session, measured: Mapping[str, Measured], fleet: tuple[Vessel, ...]
+) -> None:
+    """Write tables, report and run.json."""
+    finish(
+        campaign=session.campaign,
+        folder=session.folder,
+        parts=session.parts,
+        cube=_cube(session),
+        scenes=session.scenes,
+        measured=measured,
+        failures=session.failures,
+        fleet=fleet,
+        berths=session.berths,
+        grids=session.grids,
+        assets=session.planner.tokens,
+        engine=session.engine.name,
+        device=session.planner.device,
+    )
+
+
+def _cube(session: Session) -> CubeStore:
+    return CubeStore(session.campaign.cube or session.folder.inside("cube"))
+
+
+def _whole(session: Session, items: Iterable[IngestItem]) -> Whole:
     """Scenes of which every tile was read, with their items."""
     by_scene: dict[str, list[IngestItem]] = {}
     for item in items:
@@ -139,8 +164,9 @@ def _whole(session: Session, items: Iterable[IngestItem]) -> dict[str, list[Inge
     }
 
 
-def _commit(session: Session, cube: CubeStore, whole: Mapping[str, list[IngestItem]]) -> None:
+def commit_scenes(session: Session, whole: Whole) -> None:
     """Copy new parts into the cube, a batch of slots to a commit."""
+    cube = _cube(session)
     cube.create()
     committed = cube.committed()
     todo = [
@@ -184,7 +210,7 @@ def _slot(parts: PartStore, number: int, item: IngestItem) -> Slot:
     )
 
 
-def _measure(session: Session, whole: Mapping[str, list[IngestItem]]) -> dict[str, Measured]:
+def measure_scenes(session: Session, whole: Whole) -> dict[str, Measured]:
     """Learn the references, measure every scene against them, and gather what was found."""
     pictured = {
         scene_id: tiles

@@ -21,7 +21,7 @@ from eo.engine.local import SerialEngine
 from eo.engine.plan import Planner
 from eo.stages.search import find_scenes
 
-__all__ = ["Progress", "Session", "open_session", "plan", "search", "work_off"]
+__all__ = ["Found", "Progress", "Session", "open_session", "plan", "search", "work_off"]
 
 Progress = Callable[[str, int, int], None]
 """Called with a stage's name, items done and items in all."""
@@ -29,6 +29,16 @@ Progress = Callable[[str, int, int], None]
 T = TypeVar("T")
 V = TypeVar("V")
 _log = logging.getLogger("eo.flow")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """A search's result, kept so that several processes work on the same scenes."""
+
+    scenes: tuple[Scene, ...]
+    """Scenes, those skipped or failed among them."""
+    tokens: dict[str, Any]
+    """scene_id -> what tells the version of each of its files."""
 
 
 @dataclass(kw_only=True)
@@ -86,8 +96,12 @@ def open_session(
     device: str,
     refresh_reference: bool = False,
     progress: Progress,
+    found: Found | None = None,
 ) -> Session:
-    """Search, and bind the folder to the campaign; nothing is read or written yet but that."""
+    """Search, and bind the folder to the campaign; nothing is read or written yet but that.
+
+    Given what was `found` before, nothing is searched or asked again.
+    """
     folder = RunFolder(campaign.output)
     folder.prepare()
     berths = read_berths(campaign.berths) if campaign.berths else ()
@@ -99,7 +113,8 @@ def open_session(
         device=device,
     )
     folder.claim(campaign, {})
-    scenes = search(campaign, progress=progress)
+    scenes = search(campaign, progress=progress) if found is None else list(found.scenes)
+    planner.tokens.update(found.tokens if found else {})
     usable = [scene for scene in scenes if scene.status == "found"]
     grids = planner.grids(usable)
     folder.claim(campaign, grids)

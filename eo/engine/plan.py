@@ -130,6 +130,7 @@ class Planner:
 
     def look_up_assets(self, scenes: Sequence[Scene]) -> None:
         """Ask once what version each scene's files are; remote ones in parallel."""
+        scenes = [scene for scene in scenes if scene.scene_id not in self.tokens]
         with ThreadPoolExecutor(8) as pool:
             tokens = pool.map(asset_tokens, scenes)
             self.tokens.update(
