@@ -20,7 +20,16 @@ import numpy as np
 from eo.core.records import Sighting
 from eo.core.rows import Detection, PortCall
 
-__all__ = ["CallCard", "ChipPicture", "Gauge", "Timeline", "call_card", "chip_picture"]
+__all__ = [
+    "CallCard",
+    "ChipPicture",
+    "Gauge",
+    "Timeline",
+    "call_card",
+    "chip_of",
+    "chip_picture",
+    "evidence_name",
+]
 
 CHIPS_PER_CALL = 5
 SCALE_BAR_M = 50.0
@@ -45,6 +54,8 @@ class ChipPicture:
     caption: str
     status: str
     """What was said of her fill in this look."""
+    evidence: str | None
+    """Page of evidence, beside the report; None where nothing was measured."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,7 +135,12 @@ def chip_picture(
     if chips is None or sighting is None or sighting.chip is None:
         return None
     pixels = chips(detection_id)
-    if pixels is None:
+    return None if pixels is None else chip_of(sighting, row, pixels)
+
+
+def chip_of(sighting: Sighting, row: Detection | None, pixels: Any) -> ChipPicture | None:
+    """Return the picture of a sighting with its outline, from its pixels uint8 (y, x, 3)."""
+    if sighting.chip is None:
         return None
     pixels = np.asarray(pixels)
     a, b, c, d, e, f = sighting.chip.map_to_pixel
@@ -136,7 +152,7 @@ def chip_picture(
     scale_m = SCALE_BAR_M if SCALE_BAR_M * px_per_m < 0.6 * width else SCALE_BAR_M / 5.0
     when = _moment(sighting.datetime)
     return ChipPicture(
-        detection_id=detection_id,
+        detection_id=sighting.detection_id,
         data_uri=_png(pixels),
         width=width,
         height=height,
@@ -149,7 +165,13 @@ def chip_picture(
         ),
         caption=when,
         status=_status(row),
+        evidence=evidence_name(row) if row is not None else None,
     )
+
+
+def evidence_name(row: Detection) -> str | None:
+    """Return the name, within the run's folder, of a measured vessel's page of evidence."""
+    return f"evidence/{row.detection_id}.html" if row.fill_status == "measured" else None
 
 
 def _status(row: Detection | None) -> str:
