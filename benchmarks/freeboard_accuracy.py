@@ -29,8 +29,8 @@ the rows are written. `--tag NAME` keeps rows of another version of the estimato
 OUT/rows-NAME. All work is done in one thread (but BLAS: set OMP_NUM_THREADS=1); on two cores, run
 two calls with other seeds.
 
-A row's `bound_m` is the estimator's own statement: `bound_m` of the sighting's freeboard record
-where it has one, else its strip's standard deviation over metres of strip per metre of height.
+A row's `bound_m` is the estimator's own statement: `freeboard_bound_m` of the detection where
+there is one, else its strip's standard deviation over metres of strip per metre of height.
 Intervals of the freeboard are freeboard_p05_m to freeboard_p95_m where the detections have those
 columns, else 1.645 standard deviations either way.
 """

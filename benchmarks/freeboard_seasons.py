@@ -52,11 +52,12 @@ def season_options(
     clouds
         Mean cloud cover, 0-1.
     clean
-        Whether every nuisance is switched off.
+        Whether every nuisance but the sensor's noise is switched off: without any noise there
+        would be no bound to hold an error against.
     """
     sensor, low, high = GROUPS[group]
     start, latitude = _when_and_where(group, seed, looks, (low, high))
-    switched = {field.name: not clean for field in fields(Nuisances)}
+    switched = {field.name: not clean for field in fields(Nuisances)} | {"noise": True}
     if clouds <= 0:
         switched["clouds"] = False
     return SimOptions(

@@ -138,7 +138,7 @@ def _plan(options: SimOptions, sensor: SensorKind, day: float, number: int) -> L
     left_over = haze * rng.normal(0.003, 0.004) * fade
     edge = None
     bearing, offset = float(rng.uniform(0, 360)), float(rng.uniform(0.05, 0.42))
-    if options.nuisances.nodata_edges and rng.random() < 0.12:
+    if rng.random() < 0.12 and options.nuisances.nodata_edges:
         edge = (bearing, offset * options.extent_m)
     return LookPlan(
         scene_id=scene_id,
@@ -149,8 +149,8 @@ def _plan(options: SimOptions, sensor: SensorKind, day: float, number: int) -> L
         zenith_deg=zenith,
         view_azimuth_deg=azimuth % 360.0,
         light=light,
-        weather=_weather(rng, light, glint=options.nuisances.glint),
-        cloud_cover=_cover(rng, options.clouds) if options.nuisances.clouds else 0.0,
+        weather=_weather(stream(options, "weather", sensor, number), light, options),
+        cloud_cover=_cover(options, sensor, number),
         residual=tuple(float(value) for value in left_over),
         gain=float(1 + noisy * rng.normal(0, 0.02)),
         noise=noisy * float(rng.uniform(0.0012, 0.0022) if sensor == "planetscope" else 0.0009),
@@ -199,11 +199,12 @@ def _view(options: SimOptions, sensor: SensorKind, rng: np.random.Generator) -> 
     return float(min(size, 12.0)), float(azimuth)
 
 
-def _weather(rng: np.random.Generator, light: Light, *, glint: bool) -> Weather:
+def _weather(rng: np.random.Generator, light: Light, options: SimOptions) -> Weather:
     wind = float(np.clip(rng.weibull(2.0) * 5.5, 0.3, 14.0))
     bearing = float(rng.uniform(0, 360))
     turbidity = float(np.clip(rng.normal(0.22, 0.13), 0.0, 0.9))
     mirrored = float(0.004 + 0.0012 * wind + abs(rng.normal(0, 0.003)))
+    glint = options.nuisances.glint
     sun = sun_glint(light, wind) if glint else 0.6 * mirrored
     calm = sun_glint(light, CALM * wind) if glint else 0.25 * sun
     return Weather(
@@ -216,8 +217,10 @@ def _weather(rng: np.random.Generator, light: Light, *, glint: bool) -> Weather:
     )
 
 
-def _cover(rng: np.random.Generator, mean: float) -> float:
+def _cover(options: SimOptions, sensor: SensorKind, number: int) -> float:
     """Cloud cover: mostly clear or mostly overcast, as weather is (a beta law, U-shaped)."""
+    mean = options.clouds if options.nuisances.clouds else 0.0
+    rng = stream(options, "cover", sensor, number)
     if mean <= 0 or mean >= 1:
         return float(mean)
     cover = float(rng.beta(0.55 * mean / 0.5, 0.55 * (1 - mean) / 0.5))

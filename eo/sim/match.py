@@ -28,6 +28,7 @@ _ESTIMATES = (
     "fill_status",
     "freeboard_m",
     "freeboard_sd_m",
+    "freeboard_bound_m",
     "freeboard_p05_m",
     "freeboard_p95_m",
     "draught_m",
@@ -189,13 +190,13 @@ def _estimate(pair: tuple[Any, float] | None, vessel: Row, pixels: dict[str, Row
     for name, value in said.items():
         if isinstance(value, int | float | str):
             row[f"pixel_{name}"] = value
-    row["bound_m"] = _bound_m(said)
+    row["bound_m"] = row["freeboard_bound_m"]
+    if row["bound_m"] is None:
+        row["bound_m"] = _bound_m(said)
     return row
 
 
 def _bound_m(said: Row) -> float | None:
-    """Cramer-Rao bound of the freeboard, from the record's own field or from the strip's."""
-    if said.get("bound_m") is not None:
-        return float(said["bound_m"])
+    """Cramer-Rao bound of the freeboard, from that of the strip."""
     width, factor = said.get("strip_width_sd_m"), said.get("metres_per_metre")
     return float(width / factor) if width is not None and factor else None

@@ -95,13 +95,13 @@ def build_port(options: SimOptions, sun_azimuth_grid_deg: float) -> Port:
     quay_m = _quay_height(options, "land")
     pier = min(500.0, 0.58 * extent)
     width = float(rng.uniform(30.0, 42.0))
-    parts = _land(rng, options, extent, shore, quay_m)
+    parts = _land(stream(options, "land"), options, extent, shore, quay_m)
     berths = []
     for number in range(-(-options.berths // 4)):
         offset = 0.0 if number == 0 else ((-1) ** number) * 250.0 * ((number + 1) // 2)
         height = _quay_height(options, f"pier-{number}")
         parts += _pier(
-            rng, options, (shore - pier, shore + 5.0), offset=offset, width=width, quay_m=height
+            options, number, (shore - pier, shore + 5.0), offset=offset, width=width, quay_m=height
         )
         for index in range(4 * number, min(options.berths, 4 * number + 4)):
             place_m = (shore - pier, pier, offset, width)
@@ -114,7 +114,7 @@ def build_port(options: SimOptions, sun_azimuth_grid_deg: float) -> Port:
     if options.nuisances.island and extent > 700:
         x, y = _turn([(-0.36, -0.33)], extent, axis)[0]
         island = (float(x), float(y), 55.0)
-        placed += _rocks(rng, float(x), float(y))
+        placed += _rocks(stream(options, "island"), float(x), float(y))
     return Port(
         prisms=placed,
         berths=tuple(berths),
@@ -167,14 +167,15 @@ def _berth(
 
 
 def _pier(
-    rng: np.random.Generator,
     options: SimOptions,
+    number: int,
     span: tuple[float, float],
     *,
     offset: float,
     width: float,
     quay_m: float,
 ) -> list[Prism]:
+    rng = stream(options, "pier", number)
     start, stop = span
     top = str(rng.choice(("concrete", "concrete", "asphalt")))
     half = width / 2

@@ -120,7 +120,8 @@ def afloat_in_look(
     if options.nuisances.anchored and options.extent_m > 900 and not len(schedule.places):
         found += _anchored(options, port, when, wind_from_deg)
     if options.nuisances.small_craft:
-        found += _small(options, port, rng, found)
+        boats = stream(options, "boats", when.isoformat())
+        found += _small(options, port, boats, found)
     return found
 
 
