@@ -5,16 +5,20 @@ from __future__ import annotations
 import ctypes
 import shutil
 import subprocess
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from random_forests import random_forest, sample_values
 
 import eo.kernels
 from eo.kernels.cloud import Floors, _cloudiness, cloudiness
 from eo.kernels.cuda import OPTIONS, source
+from eo.kernels.forest import Forest, _packed, raw_scores
 
 SOURCES = sorted(p.stem for p in Path(eo.kernels.__file__).parent.glob("*.cu"))
 ROLES = ("blue", "green", "red", "nir", "swir16")
@@ -24,14 +28,19 @@ SHIM = """
 #define __device__
 #define __forceinline__ inline
 #define __restrict__
+#define __shared__
+inline void __syncthreads() {}
 struct Index { unsigned x; };
 static const Index blockIdx = {0}, threadIdx = {0}, blockDim = {1}, gridDim = {1};
 """
 """Makes one thread of a grid-stride kernel into a C++ function."""
 
+POOLS = {"forest": "\ndouble forest_pool[1 << 15];\n"}
+"""Dynamic shared memory, which a launch would give."""
+
 
 def test_there_are_sources() -> None:
-    assert "cloud" in SOURCES
+    assert {"cloud", "forest"} <= set(SOURCES)
 
 
 @pytest.mark.parametrize("arch", ["sm_80", "sm_90", "sm_100"])
@@ -56,15 +65,28 @@ def test_compiles_for(name: str, arch: str) -> None:
 
 
 @pytest.fixture(scope="session")
-def compiled(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
+def compiled(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], ctypes.CDLL]:
+    """Build a source's body for the CPU, once a session, as one thread of one block."""
     if shutil.which("g++") is None:
         pytest.skip("g++ is not installed")
     folder = tmp_path_factory.mktemp("cu")
-    text, library = folder / "cloud.cpp", folder / "cloud.so"
-    text.write_text(SHIM + source("cloud"), encoding="utf-8")
-    flags = ["-O2", "-std=c++17", "-ffp-contract=off", "-shared", "-fPIC", "-Wall", "-Werror"]
-    subprocess.run(["g++", *flags, "-o", str(library), str(text)], check=True)
-    return ctypes.CDLL(str(library))
+
+    @cache
+    def build(name: str) -> ctypes.CDLL:
+        text, library = folder / f"{name}.cpp", folder / f"{name}.so"
+        text.write_text(SHIM + source(name) + POOLS.get(name, ""), encoding="utf-8")
+        flags = ["-O2", "-std=c++17", "-ffp-contract=off", "-shared", "-fPIC", "-Wall", "-Werror"]
+        flags.append("-Wno-unknown-pragmas")
+        subprocess.run(["g++", *flags, "-o", str(library), str(text)], check=True)
+        return ctypes.CDLL(str(library))
+
+    return build
+
+
+def pointer(array: np.ndarray) -> ctypes.c_void_p:
+    """Give an array to a body; it must live on in the caller."""
+    assert array.flags.c_contiguous
+    return ctypes.c_void_p(array.ctypes.data)
 
 
 def run_body(library: ctypes.CDLL, planes: dict[str, np.ndarray], floors: Floors) -> np.ndarray:
@@ -94,15 +116,44 @@ level = st.floats(-0.125, 0.125, width=32)
     count=st.sampled_from([3, 4, 5]),
 )
 def test_body_equals_numpy(
-    compiled: ctypes.CDLL, pixels: list[tuple[float, ...]], floors: tuple[float, ...], count: int
+    compiled: Callable[[str], ctypes.CDLL],
+    pixels: list[tuple[float, ...]],
+    floors: tuple[float, ...],
+    count: int,
 ) -> None:
     stack = np.array(pixels, dtype=np.float32).T
     planes = {r: stack[i][None] for i, r in enumerate(ROLES[:count])}
     dark = Floors(**dict(zip(ROLES, (float(f) for f in floors), strict=True)))
     with np.errstate(all="ignore"):
         generic = _cloudiness(np, planes, dark)
-    fused = run_body(compiled, planes, dark)
+    fused = run_body(compiled("cloud"), planes, dark)
     np.testing.assert_array_equal(fused, generic)
+
+
+@settings(max_examples=80, deadline=None)
+@given(
+    forest=st.integers(0, 2**32 - 1).map(random_forest),
+    count=st.integers(1, 70),
+    seed=st.integers(0, 2**32 - 1),
+    hold=st.booleans(),
+    room=st.sampled_from([0, 9, 2000]),
+)
+def test_forest_body_equals_arrays(  # noqa: PLR0917 - drawn by Hypothesis
+    compiled: Callable[[str], ctypes.CDLL],
+    forest: Forest,
+    count: int,
+    seed: int,
+    hold: bool,
+    room: int,
+) -> None:
+    """Whatever of the trees and features is staged in shared memory."""
+    x = np.ascontiguousarray(sample_values(seed, (forest.features, count)))
+    nodes, out = _packed(forest), np.full((forest.classes, count), np.nan)
+    compiled("forest").forest_scores(
+        pointer(x), pointer(nodes), pointer(forest.value), pointer(forest.root), pointer(out),
+        forest.features, forest.classes, forest.trees, int(hold), room, ctypes.c_longlong(count),
+    )  # fmt: skip
+    np.testing.assert_array_equal(out, raw_scores(forest, x, method="arrays"))
 
 
 @pytest.mark.gpu

@@ -11,6 +11,7 @@
     |   |   `-- NetworkError    3  its server does not answer, which may pass
     |   |-- BandError           3  a band that is needed is not in the scene
     |   `-- GridError           3  the scene cannot be brought onto the cube's grid
+    |-- ModelError              2  a trained model cannot be read, or does not fit the data
     |-- EngineError             2  the engine asked for cannot be had (no GPU, no workers)
     |   `-- EngineLostError     1  it was there and went away: stopped, run again
     `-- DeviceError             2  arrays live on different devices, or the device is absent
@@ -30,6 +31,7 @@ __all__ = [
     "EngineLostError",
     "EoError",
     "GridError",
+    "ModelError",
     "NetworkError",
     "OutputError",
     "SceneError",
@@ -91,6 +93,13 @@ class GridError(SceneError):
     """A scene cannot be brought onto the cube's grid."""
 
     kind = "grid"
+
+
+class ModelError(EoError):
+    """A trained model cannot be read, holds what we cannot evaluate, or does not fit the data."""
+
+    kind = "model"
+    exit_code = 2
 
 
 class EngineError(EoError):

@@ -40,7 +40,28 @@ def kernel(name: str, function: str) -> Any:
     return _module(name, int(cupy.cuda.runtime.getDevice())).get_function(function)
 
 
-def launch(name: str, function: str, size: int, *arguments: Any) -> None:
-    """Run a grid-stride kernel over `size` items."""
-    blocks = max(1, min(_MAX_BLOCKS, -(-size // _THREADS)))
-    kernel(name, function)((blocks,), (_THREADS,), arguments)
+def launch(
+    name: str,
+    function: str,
+    size: int,
+    *arguments: Any,
+    threads: int = _THREADS,
+    shared_bytes: int = 0,
+) -> None:
+    """Run a grid-stride kernel over `size` items.
+
+    Parameters
+    ----------
+    name, function
+        Source file and kernel.
+    size
+        Number of items; one thread each, or fewer threads that stride.
+    *arguments
+        The kernel's, CuPy arrays and scalars of its exact types.
+    threads
+        Threads of a block.
+    shared_bytes
+        Dynamic shared memory of a block [byte].
+    """
+    blocks = max(1, min(_MAX_BLOCKS, -(-size // threads)))
+    kernel(name, function)((blocks,), (threads,), arguments, shared_mem=shared_bytes)

@@ -1,20 +1,25 @@
 """Trained cloud masks of other projects, behind one signature; none of them is needed.
 
 ukis-csmask (DLR, a U-Net for cloud and shadow) and s2cloudless (Sinergise, gradient-boosted
-trees for cloud) come with the extra ``clouds``. Both compute on the host: an image on a GPU goes
-there and its mask comes back.
+trees for cloud) come with the extra ``clouds``. The U-Net computes on the host: an image on a GPU
+goes there and its mask comes back. Of s2cloudless only the model file is read (its licence,
+CC BY-SA 4.0, is not ours, so it is not part of this package); the trees are walked by
+:mod:`eo.kernels.forest` where the image is.
 """
 
 from __future__ import annotations
 
 from functools import cache
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from eo.core.errors import BandError, SceneError
 from eo.core.xp import Array, namespace, to_device, to_host
+from eo.kernels.forest import Forest, predict
+from eo.kernels.lightgbm_text import read_lightgbm
 
 __all__ = ["METHODS", "S2CLOUDLESS_BANDS", "best_method", "cnn_mask", "s2cloudless_mask"]
 
@@ -29,6 +34,10 @@ S2CLOUDLESS_BANDS = (
 _FOUR = ("blue", "green", "red", "nir")
 _SIX = (*_FOUR, "swir16", "swir22")
 _S2_GRID_M = 60.0
+_S2_MODEL = "models/pixel_s2_cloud_detector_lightGBM_*.txt"
+_S2_THRESHOLD = 0.4
+_S2_AVERAGE_PX = 4
+_S2_DILATION_PX = 2
 
 
 def best_method(bands: tuple[str, ...], level: str) -> str:
@@ -69,8 +78,9 @@ def cnn_mask(reflectance: Array, bands: tuple[str, ...], level: str) -> Array:
 def s2cloudless_mask(reflectance: Array, bands: tuple[str, ...], level: str, gsd_m: float) -> Array:
     """Return the mask of s2cloudless: 0 no data, 1 clear, 2 cloud; it knows no shadow.
 
-    Threshold 0.4 on the probability averaged over 4 pixels, dilated by 2, at 60 m pixels, as its
-    authors set it; a finer image is thinned to about 60 m and its mask spread again.
+    Threshold 0.4 on the probability averaged over a disc of 4 pixels, dilated by one of 2, at
+    60 m pixels, as its authors set it; a finer image is thinned to about 60 m and its mask spread
+    again. Averages are rounded once, where the package's are summed in single precision.
 
     Raises
     ------
@@ -84,24 +94,45 @@ def s2cloudless_mask(reflectance: Array, bands: tuple[str, ...], level: str, gsd
         raise SceneError(
             f"method 's2cloudless' knows level l1c only, found {level!r}; use cnn or spectral"
         )
-    image, valid = _host(reflectance, bands, S2CLOUDLESS_BANDS, "s2cloudless")
+    xp, ndi = namespace(reflectance)
+    _complete(bands, S2CLOUDLESS_BANDS, "s2cloudless")
+    image = xp.stack([reflectance[bands.index(b)] for b in S2CLOUDLESS_BANDS])
+    valid = xp.isfinite(image).all(axis=0)
+    image = xp.where(valid, image, xp.float32(0))
     factor = max(1, round(_S2_GRID_M / gsd_m))
     height, width = valid.shape
     thinned = image[:, factor // 2 :: factor, factor // 2 :: factor]
     if 0 in thinned.shape:
         thinned, factor = image, 1
-    cloudy = _detector().get_cloud_masks(np.moveaxis(thinned, 0, -1)[None])[0] > 0
-    rows = np.minimum(np.arange(height) // factor, cloudy.shape[0] - 1)
-    cols = np.minimum(np.arange(width) // factor, cloudy.shape[1] - 1)
-    mask = np.where(cloudy[rows][:, cols], 2, 1)
-    return _back(np.where(valid, mask, 0), reflectance)
+    probability = predict(_s2cloudless_forest(), thinned).astype(xp.float32)
+    around = _disc(xp, _S2_AVERAGE_PX).astype(xp.float64)
+    mean = ndi.correlate(
+        probability, around / around.sum(), output=xp.float64, mode="reflect"
+    ).astype(xp.float32)
+    cloudy = ndi.binary_dilation(mean > xp.float32(_S2_THRESHOLD), _disc(xp, _S2_DILATION_PX))
+    rows = xp.minimum(xp.arange(height) // factor, cloudy.shape[0] - 1)
+    cols = xp.minimum(xp.arange(width) // factor, cloudy.shape[1] - 1)
+    mask = xp.where(cloudy[rows][:, cols], xp.uint8(2), xp.uint8(1))
+    return xp.where(valid, mask, xp.uint8(0))
 
 
 @cache
-def _detector() -> Any:
-    from s2cloudless import S2PixelCloudDetector
+def _s2cloudless_forest() -> Forest:
+    """Read the model file of the installed package, which need not be importable for that."""
+    spec = find_spec("s2cloudless")
+    places = (spec.submodule_search_locations if spec is not None else None) or []
+    files = [path for place in places for path in sorted(Path(place).glob(_S2_MODEL))]
+    if not files:
+        raise SceneError(
+            f"the installed s2cloudless has no model file {_S2_MODEL}; install s2cloudless 1.7"
+        )
+    return read_lightgbm(files[0])
 
-    return S2PixelCloudDetector(threshold=0.4, average_over=4, dilation_size=2)
+
+def _disc(xp: Any, radius: int) -> Array:
+    """Return the footprint that the package averages and dilates with."""
+    axis = xp.arange(-radius, radius + 1)
+    return axis[:, None] ** 2 + axis[None, :] ** 2 <= radius * radius
 
 
 def _installed(module: str) -> bool:
@@ -120,12 +151,16 @@ def _host(
     reflectance: Array, bands: tuple[str, ...], wanted: tuple[str, ...], method: str
 ) -> tuple[Any, Any]:
     """Return the wanted bands on the host, gaps set to 0, and where all of them hold data."""
-    missing = [b for b in wanted if b not in bands]
-    if missing:
-        raise BandError(f"method {method!r} needs {', '.join(missing)}; found {', '.join(bands)}")
+    _complete(bands, wanted, method)
     image = np.stack([to_host(reflectance[bands.index(b)]) for b in wanted])
     valid = np.isfinite(image).all(axis=0)
     return np.where(valid, image, np.float32(0)).astype(np.float32), valid
+
+
+def _complete(bands: tuple[str, ...], wanted: tuple[str, ...], method: str) -> None:
+    missing = [b for b in wanted if b not in bands]
+    if missing:
+        raise BandError(f"method {method!r} needs {', '.join(missing)}; found {', '.join(bands)}")
 
 
 def _back(mask: Any, like: Array) -> Array:
