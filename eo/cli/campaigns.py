@@ -26,7 +26,7 @@ from eo.cli.console import (
 )
 from eo.core.logs import configure_logs
 
-__all__ = ["plan", "report", "reprocess", "run", "search_command"]
+__all__ = ["plan", "report", "reprocess", "run", "search_command", "summary"]
 
 
 def _load(paths: list[Path], output: str | None) -> list[Any]:
@@ -74,11 +74,12 @@ def _run_all(
         with bars(quiet=log_json) as progress:
             done = flow.run(campaign, progress=progress, **options)
         codes.append(done.exit_code)
-        _summary(campaign.name, done)
+        summary(campaign.name, done)
     raise typer.Exit(max(codes, default=0))
 
 
-def _summary(name: str, done: Any) -> None:
+def summary(name: str, done: Any) -> None:
+    """Print what a run found."""
     scenes = done.scenes
     status = ", ".join(
         f"{count} {key}" for key, count in sorted(scenes["status"].value_counts().items())
