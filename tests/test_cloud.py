@@ -11,7 +11,6 @@ import pytest
 from backends import Backend, pixelwise_xp, xp  # noqa: F401 - fixtures
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy import ndimage
 from skies import BANDS, make_sky
 
 from eo.core.errors import BandError
@@ -26,8 +25,8 @@ from eo.kernels.cloud import (
     cloudiness,
     scene_floors,
 )
-from eo.kernels.cloud_shadow import cloud_shadow, darker_than_around
-from eo.kernels.patches import disc, wide_parts
+from eo.kernels.cloud_shadow import cloud_shadow
+from eo.kernels.darkness import darker_than_around
 from eo.kernels.water import likely_water, otsu, water_index
 
 RGB = BANDS[:3]
@@ -204,20 +203,6 @@ def test_otsu_between_two_heaps() -> None:
     assert quality > 0.9
     assert otsu(np.zeros(0), -1.0, 1.0) == (0.0, 0.0)
     assert otsu(np.zeros(10), -1.0, 1.0)[1] == 0.0
-
-
-def test_wide_parts_keeps_what_is_wide() -> None:
-    image = np.zeros((60, 60), dtype=bool)
-    image[10:40, 10:40] = True  # 30 wide
-    image[45:50, :] = True  # 5 wide
-    kept = wide_parts(np, ndimage, image, 4.0)
-    assert kept[12:38, 12:38].all()
-    assert not kept[45:50].any()
-
-
-def test_disc() -> None:
-    assert disc(np, 1).sum() == 5
-    assert disc(np, 2).shape == (5, 5)
 
 
 def test_dark_water_is_no_shade_without_a_cloud_to_throw_it() -> None:

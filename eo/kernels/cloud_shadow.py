@@ -9,28 +9,24 @@ offset stands out, nothing is called shadow.
 from __future__ import annotations
 
 import math
-from types import ModuleType
 from typing import Any
 
-from eo.core.xp import Array, namespace
-from eo.kernels.water import fill_holes
+from scipy.fft import next_fast_len
 
-__all__ = ["cloud_shadow", "darker_than_around"]
+from eo.core.xp import Array, namespace
+from eo.kernels.cloudiness import even_sample, infrared_bands
+from eo.kernels.darkness import block_means, shade_depth, visible_mean
+from eo.kernels.morphology import swept, within
+from eo.kernels.rows import by_rows
+from eo.kernels.water import GREEN_LIFT, STABILISER, dark_floor, infrared_cuts, likely_water
+
+__all__ = ["cloud_shadow", "scene_shadow"]
 
 HEIGHT_M = (150.0, 8000.0)
 """Cloud base and top heights that are searched."""
 
 REACH_M = (120.0, 9000.0)
 """Shadow distances that are searched where the sun's elevation is unknown."""
-
-BACKGROUND_M = 1500.0
-"""Half width of the surroundings that darkness is measured against."""
-
-DARK = 0.22
-"""Share of the surroundings' light that shade takes away, at least, on land."""
-
-DARK_WATER = 0.15
-"""The same on water, where much of the light is haze above it."""
 
 RING_M = 300.0
 """Width of the strip beside the outline that must be lighter than what is under it."""
@@ -52,6 +48,82 @@ DARK_BESIDE = 0.52
 
 _SIDE_PX = 320
 _MIN_SIDE_PX = 16
+
+
+NEARBY_M = 60.0
+"""How far from the projected outline shade is still a cloud's: heights differ within one cloud."""
+
+LEAST_WIDTH_M = 50.0
+"""Narrowest shade that is believed: ships and buildings throw narrow ones."""
+
+
+def scene_shadow(
+    reflectance: Array,
+    bands: tuple[str, ...],
+    *,
+    cloud: Array,
+    valid: Array,
+    gsd_m: float,
+    sun_azimuth_grid_deg: float | None,
+    sun_elevation_deg: float | None,
+) -> Array | None:
+    """Return where clouds of the scene throw their shade; None where nothing bears them out.
+
+    Parameters
+    ----------
+    reflectance
+        float (band, y, x) [1]; NaN where there is no data.
+    bands
+        Names of the bands, in order; at least blue, green, red.
+    cloud, valid, gsd_m, sun_azimuth_grid_deg, sun_elevation_deg
+        As of :func:`cloud_shadow`.
+
+    Returns
+    -------
+    Array
+        bool (y, x), or None where no direction stands out.
+    """
+    infrared = next((b for b in ("nir", "nir08") if b in bands), "red")
+    return cloud_shadow(
+        reflectance[bands.index(infrared)],
+        cloud=cloud,
+        valid=valid,
+        water=_quick_water(reflectance, bands),
+        visible=visible_mean(reflectance, bands),
+        gsd_m=gsd_m,
+        sun_azimuth_grid_deg=sun_azimuth_grid_deg,
+        sun_elevation_deg=sun_elevation_deg,
+    )
+
+
+def _quick_water(reflectance: Array, bands: tuple[str, ...]) -> Array:
+    """Water as :func:`eo.kernels.water.likely_water` has it, its levels read off a sample."""
+    xp, _ = namespace(reflectance)
+    names = infrared_bands(bands)
+    infrared = next((b for b in ("nir", "nir08") if b in bands), None)
+    if infrared is None:
+        return likely_water(reflectance[[bands.index(b) for b in names]], names)
+    green, nir = reflectance[bands.index("green")], reflectance[bands.index(infrared)]
+    step = even_sample(green)
+    thin = (green[step, step], nir[step, step])
+    there = xp.isfinite(thin[0] + thin[1])
+    low = [xp.float32(dark_floor(plane, there)) for plane in thin]
+    zero, lift = xp.float32(0), xp.float32(GREEN_LIFT)
+
+    def indexed(g: Array, n: Array) -> tuple[Array, Array]:
+        g = xp.maximum(g - low[0], zero) + lift
+        n = xp.maximum(n - low[1], zero)
+        return (g - n) / (g + n + STABILISER), n
+
+    index, dark = (a[there] for a in indexed(*thin))
+    level_cut, index_cut = infrared_cuts(xp.log(dark + 0.01), index)
+    darkest = math.exp(level_cut) - 0.01
+
+    def told(g: Array, n: Array) -> tuple[Array]:
+        index, n = indexed(g, n)
+        return ((index > index_cut) & (n < darkest),)
+
+    return by_rows(xp, told, (green, nir), (bool,), halo=0)[0]
 
 
 def cloud_shadow(
@@ -87,82 +159,28 @@ def cloud_shadow(
     Array
         bool (y, x), or None where no direction stands out.
     """
-    xp, ndi = namespace(band)
+    xp, _ = namespace(band)
     if min(band.shape) < _MIN_SIDE_PX:
         return None
     if float(water.sum()) < float(cloud.sum()):
         # So little water may be the shade itself: it is as dark, and the scene's floor is there.
         water = xp.zeros_like(water)
-    on_water = water & valid & ~cloud
-    on_land = valid & ~water & ~cloud
-    depth = xp.where(
-        on_water,
-        _darkness(xp, ndi, fill_holes(visible, valid), on_water, gsd_m) / DARK_WATER,
-        _darkness(xp, ndi, fill_holes(band, valid), on_land, gsd_m) / DARK,
-    )
-    depth = xp.where(valid & ~cloud, depth, xp.float32(0))
+    free = valid & ~cloud
+    depth = shade_depth(band, visible, water=water, where=free, gsd_m=gsd_m)
     offset = _common_offset(
-        xp, depth, cloud, valid, gsd_m, _directions(sun_azimuth_grid_deg), _reach(sun_elevation_deg)
+        xp, depth, cloud, free, gsd_m, _directions(sun_azimuth_grid_deg), _reach(sun_elevation_deg)
     )
     if offset is None:
         return None
-    nearby = _projected(xp, cloud, offset)
-    nearby = ndi.distance_transform_edt(~nearby) <= max(1.5, 60.0 / gsd_m)
-    shade = (depth > 1.0) & nearby  # depth is 0 on cloud and where there is no data
-    # Ships and buildings throw narrow shade; a cloud's is as wide as the cloud.
-    radius = max(1.0, 25.0 / gsd_m)
-    core = ndi.distance_transform_edt(shade) > radius
+    # Heights from less than half of the common one to half as much again.
+    near = swept(cloud, (0.4 * offset[0], 0.4 * offset[1]), (1.5 * offset[0], 1.5 * offset[1]))
+    # Depth is 0 on cloud and where there is no data.
+    shade = (depth > 1.0) & within(near, max(1.5, NEARBY_M / gsd_m))
+    radius = max(1.0, LEAST_WIDTH_M / 2 / gsd_m)
+    core = ~within(~shade, radius)
     if not bool(core.any()):
         return None
-    return shade & (ndi.distance_transform_edt(~core) <= radius + 1)
-
-
-def darker_than_around(
-    reflectance: Array, bands: tuple[str, ...], water: Array, gsd_m: float
-) -> Array:
-    """Return where land or water is clearly darker than the same within `BACKGROUND_M`.
-
-    Parameters
-    ----------
-    reflectance
-        float (band, y, x) [1]; NaN where there is no data.
-    bands
-        Names of the bands, in order; at least blue, green, red.
-    water
-        bool (y, x).
-    gsd_m
-        Pixel size on the ground [m].
-
-    Returns
-    -------
-    Array
-        bool (y, x).
-    """
-    xp, ndi = namespace(reflectance, water)
-    visible = sum(reflectance[bands.index(b)] for b in ("blue", "green", "red")) / 3
-    infrared = next((b for b in ("nir", "nir08", "red") if b in bands), "red")
-    band = reflectance[bands.index(infrared)]
-    valid = xp.isfinite(band + visible)
-    on_water = _darkness(xp, ndi, fill_holes(visible, valid), valid & water, gsd_m)
-    on_land = _darkness(xp, ndi, fill_holes(band, valid), valid & ~water, gsd_m)
-    # A patch is judged, not its noise.
-    on_water, on_land = ndi.uniform_filter(on_water, 7), ndi.uniform_filter(on_land, 7)
-    return valid & xp.where(water, on_water > DARK_WATER / 2, on_land > DARK / 2)
-
-
-def _darkness(xp: Any, ndi: ModuleType, light: Array, where: Array, gsd_m: float) -> Array:
-    """Share of the surroundings' light that is missing, -1..1; surroundings are `where` only."""
-    size = 2 * max(2, round(BACKGROUND_M / gsd_m)) + 1
-    size = min(size, 2 * max(light.shape) + 1)
-    keep = where
-    level = light
-    for _ in range(2):
-        weight = xp.astype(keep, xp.float32)
-        share = ndi.uniform_filter(weight, size)
-        level = ndi.uniform_filter(light * weight, size) / xp.maximum(share, xp.float32(1e-3))
-        level = xp.where(share > 1e-3, level, light)
-        keep = where & (light > 0.85 * level)  # shade must not darken its own yardstick
-    return xp.clip((level - light) / xp.maximum(level, xp.float32(0.01)), -1.0, 1.0)
+    return shade & within(core, radius + 1)
 
 
 def _directions(sun_azimuth_grid_deg: float | None) -> tuple[float, float] | None:
@@ -182,25 +200,30 @@ def _common_offset(  # noqa: PLR0917 - all of it is geometry
     xp: Any,
     depth: Array,
     cloud: Array,
-    valid: Array,
+    free: Array,
     gsd_m: float,
     directions: tuple[float, float] | None,
     reach_m: tuple[float, float],
 ) -> tuple[float, float] | None:
     """Offset (rows, columns) from cloud to shade at which darkness piles up; None if nowhere."""
     coarse = max(1, -(-max(depth.shape) // _SIDE_PX))
-    cover = _reduce(xp, xp.astype(cloud, xp.float32), coarse)
-    free = _reduce(xp, xp.astype(valid & ~cloud, xp.float32), coarse)
-    dark = _reduce(xp, xp.clip(depth, -1.5, 1.5), coarse) * free
+    one = xp.float32(1)
+    cover, open_sky, dark = block_means(
+        xp,
+        lambda c, f, d: (c * one, f * one, xp.clip(d, -1.5, 1.5)),
+        (cloud, free, depth),
+        coarse,
+    )
+    dark = dark * open_sky
     ring = _ring(xp, cover, max(1, round(RING_M / (gsd_m * coarse))))
-    shape = (2 * dark.shape[0], 2 * dark.shape[1])
-    dark_spectrum, free_spectrum = (xp.fft.rfft2(a, s=shape) for a in (dark, free))
+    shape = (next_fast_len(2 * dark.shape[0]), next_fast_len(2 * dark.shape[1], real=True))
+    dark_spectrum, open_spectrum = (xp.fft.rfft2(a, s=shape) for a in (dark, open_sky))
 
     def slid(outline: Array) -> tuple[Array, Array]:
         spectrum = xp.conj(xp.fft.rfft2(outline, s=shape))
-        seen = xp.fft.irfft2(spectrum * free_spectrum, s=shape)
+        seen = xp.fft.irfft2(spectrum * open_spectrum, s=shape)
         piled = xp.fft.irfft2(spectrum * dark_spectrum, s=shape)
-        return piled / xp.maximum(seen, 1.0), seen / xp.maximum(outline.sum(), 1.0)
+        return piled / xp.maximum(seen, one), seen / xp.maximum(outline.sum(), one)
 
     inside, share = slid(cover)
     around, _ = slid(ring)
@@ -240,38 +263,3 @@ def _ring(xp: Any, cover: Array, width: int) -> Array:
             for k in range(2 * width + 1)
         )
     return xp.where((sums > 0) & (cover <= 0), xp.float32(1), xp.float32(0))
-
-
-def _reduce(xp: Any, image: Array, factor: int) -> Array:
-    """Mean over blocks of `factor` pixels; the remainder at the far edges is left out."""
-    if factor == 1:
-        return xp.astype(image, xp.float32)
-    height, width = (n // factor * factor for n in image.shape)
-    blocks = image[:height, :width].reshape(height // factor, factor, width // factor, factor)
-    return blocks.mean(axis=(1, 3))
-
-
-def _projected(xp: Any, cloud: Array, offset: tuple[float, float]) -> Array:
-    """Outline of the clouds slid along `offset`: heights from half to one and a half."""
-    length = math.hypot(*offset)
-    steps = max(2, round(length * 1.1))
-    out = xp.zeros_like(cloud)
-    seen: set[tuple[int, int]] = set()
-    for k in range(steps + 1):
-        share = 0.4 + 1.1 * k / steps
-        shift = (round(offset[0] * share), round(offset[1] * share))
-        if shift not in seen:
-            seen.add(shift)
-            _or_shifted(out, cloud, shift)
-    return out
-
-
-def _or_shifted(out: Array, image: Array, shift: tuple[int, int]) -> None:
-    """Add `image`, moved by `shift` rows and columns, to `out`."""
-    height, width = image.shape
-    dy, dx = shift
-    if abs(dy) >= height or abs(dx) >= width:
-        return
-    to = (slice(max(dy, 0), height + min(dy, 0)), slice(max(dx, 0), width + min(dx, 0)))
-    of = (slice(max(-dy, 0), height + min(-dy, 0)), slice(max(-dx, 0), width + min(-dx, 0)))
-    out[to] |= image[of]

@@ -19,7 +19,17 @@ from typing import Any
 from eo.core.errors import BandError
 from eo.core.xp import Array, namespace
 
-__all__ = ["HALO_PX", "dark_floor", "fill_holes", "likely_water", "otsu", "water_index"]
+__all__ = [
+    "GREEN_LIFT",
+    "HALO_PX",
+    "STABILISER",
+    "dark_floor",
+    "fill_holes",
+    "infrared_cuts",
+    "likely_water",
+    "otsu",
+    "water_index",
+]
 
 HALO_PX = 8
 """Pixels beyond a window's edge that the RGB path looks at (windows of 5, grown by 2)."""
@@ -42,6 +52,8 @@ LEAFY = 0.11
 """Green above blue, as a share of all visible light, from which dark and smooth is a wood: woods
 in five ports lay above 0.127 (19 in 20), harbour water below 0.10."""
 
+_LEVELS = (-4.6, -0.5)
+"""Logarithms of reflectance 0.01 and 0.6."""
 _BINS = 256
 _MIN_BODY_PX = 60
 _RGB = ("blue", "green", "red")
@@ -206,14 +218,25 @@ def _infrared_water(xp: Any, planes: dict[str, Array], valid: Array) -> Array:
     if "swir16" in planes:
         dark = (dark + planes["swir16"]) / 2
     level = xp.log(dark + 0.01)
-    low, high = -4.6, -0.5  # log of reflectance 0.01 and 0.6
-    level_cut, _ = otsu(level[valid], low, high)
-    index_cut, _ = otsu(index[valid], -0.8, 0.6)
+    level_cut, index_cut = infrared_cuts(level[valid], index[valid])
+    return (level < level_cut) & (index > index_cut)
+
+
+def infrared_cuts(level: Array, index: Array) -> tuple[float, float]:
+    """Return the greatest log of infrared, and the least index, that water has in a scene.
+
+    Parameters
+    ----------
+    level
+        Logarithm of dark-subtracted infrared reflectance and 0.01, of some of its pixels.
+    index
+        Water index of the same pixels.
+    """
+    level_cut, _ = otsu(level, *_LEVELS)
+    index_cut, _ = otsu(index, -0.8, 0.6)
     # Bounds: water under haze or glint is at most about 0.09 above the scene's floor; its index
     # may fall below 0 (glint lifts all bands alike), land's rarely rises above 0.05.
-    level_cut = min(max(level_cut, -3.0), -2.2)
-    index_cut = min(max(index_cut, -0.1), 0.05)
-    return (level < level_cut) & (index > index_cut)
+    return min(max(level_cut, -3.0), -2.2), min(max(index_cut, -0.1), 0.05)
 
 
 def _visible_water(

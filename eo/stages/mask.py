@@ -14,8 +14,8 @@ from typing import Any
 from eo.core.errors import BandError, SceneError
 from eo.core.xp import Array, namespace
 from eo.kernels.cloud import CLEAR, CLOUD, NODATA, SHADOW, believable, classify
-from eo.kernels.cloud_shadow import darker_than_around
-from eo.kernels.patches import wide_parts
+from eo.kernels.darkness import darker_than_around
+from eo.kernels.morphology import wide_parts, within
 from eo.kernels.water import likely_water
 from eo.stages.mask_peers import METHODS, best_method, cnn_mask, s2cloudless_mask
 from eo.stages.served_mask import ServedMask, read_served
@@ -99,10 +99,10 @@ def _ships_back(mask: Array, reflectance: Array, bands: tuple[str, ...], gsd_m: 
     """Give back what a mask made for land calls cloud or shade at a size that ships have."""
     if gsd_m > SHIPS_SHOW_M:
         return mask
-    xp, ndi = namespace(reflectance)
+    xp, _ = namespace(reflectance)
     told = mask == CLOUD
     cloud = believable(told, reflectance, bands, firm=told, gsd_m=gsd_m)
-    shade = wide_parts(xp, ndi, mask == SHADOW, 25.0 / gsd_m)
+    shade = wide_parts(mask == SHADOW, 25.0 / gsd_m)
     if not bool(cloud.any()):
         shade = xp.zeros_like(shade)
     clear = (told & ~cloud) | ((mask == SHADOW) & ~shade)
@@ -169,7 +169,7 @@ def _weighed(
     own: Array, witness: ServedMask, reflectance: Array, bands: tuple[str, ...], gsd_m: float
 ) -> Array:
     """Own mask and served mask, weighed against the pixels."""
-    xp, ndi = namespace(reflectance)
+    xp, _ = namespace(reflectance)
     valid = (own != NODATA) & ~witness.no_data
     mine = own == CLOUD
     told = believable(
@@ -179,11 +179,9 @@ def _weighed(
     shadow = own == SHADOW
     if bool(cloud.any()):
         dark = darker_than_around(reflectance, bands, likely_water(reflectance, bands), gsd_m)
-        wide = ndi.distance_transform_edt(xp.pad(witness.shadow, 1, mode="edge"))[1:-1, 1:-1]
-        core = wide > max(1.0, 25.0 / gsd_m)
-        if bool(core.any()):
-            near = ndi.distance_transform_edt(~core) <= max(2.0, 50.0 / gsd_m)
-            shadow = shadow | (witness.shadow & near & dark)
+        core = ~within(~witness.shadow, max(1.0, 25.0 / gsd_m))
+        near = within(core, max(2.0, 50.0 / gsd_m))
+        shadow = shadow | (witness.shadow & near & dark)
     else:
         shadow = xp.zeros_like(shadow)
     mask = xp.where(valid, xp.uint8(CLEAR), xp.uint8(NODATA))

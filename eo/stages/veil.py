@@ -11,14 +11,14 @@ from eo.core.xp import Array, namespace
 from eo.kernels.cloud import (
     CLEAR,
     CLOUD,
-    MARGIN_M,
     NODATA,
     REACH_M,
     SEED_WIDTH_M,
     cloudiness,
     scene_floors,
 )
-from eo.kernels.patches import disc, wide_parts, within
+from eo.kernels.cloud_objects import margin
+from eo.kernels.morphology import touching, wide_parts, within
 from eo.stages.reference import Reference
 
 __all__ = ["with_missed_cloud"]
@@ -74,14 +74,12 @@ def with_missed_cloud(
     smooth = ndi.uniform_filter(xp.where(valid, score, xp.float32(0)), 3)
     grown = xp.where(known, excess, xp.float32(0)) > xp.maximum(usual, _SHARE * smooth)
     told = mask == CLOUD
-    body = wide_parts(xp, ndi, (grown & (smooth > _WHITE)) | told, SEED_WIDTH_M / 2 / pixel_m)
+    body = wide_parts((grown & (smooth > _WHITE)) | told, SEED_WIDTH_M / 2 / pixel_m)
     body = body & grown & ~told
     if not bool(body.any()):
         return mask
     weak = grown & (smooth > _RIM * _WHITE)
     labels, count = ndi.label(weak)
-    touched = xp.bincount((labels * body).ravel(), minlength=int(count) + 1) > 0
-    touched[0] = False
-    cloud = touched[labels] & within(xp, ndi, body, REACH_M / pixel_m)
-    cloud = ndi.binary_dilation(cloud, structure=disc(xp, max(1, round(MARGIN_M / pixel_m))))
+    cloud = touching(labels, int(count), body) & within(body, REACH_M / pixel_m)
+    cloud = margin(cloud, pixel_m)
     return xp.where(cloud & (mask == CLEAR), xp.uint8(CLOUD), mask)
