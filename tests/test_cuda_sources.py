@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from random_forests import random_forest, sample_values
 
 import eo.kernels
-from eo.kernels.cloud import Floors, _cloudiness, cloudiness
+from eo.kernels.cloudiness import Floors, cloudiness, cloudiness_formula
 from eo.kernels.cuda import OPTIONS, source
 from eo.kernels.forest import Forest, _packed, raw_scores
 
@@ -125,7 +125,7 @@ def test_body_equals_numpy(
     planes = {r: stack[i][None] for i, r in enumerate(ROLES[:count])}
     dark = Floors(**dict(zip(ROLES, (float(f) for f in floors), strict=True)))
     with np.errstate(all="ignore"):
-        generic = _cloudiness(np, planes, dark)
+        generic = cloudiness_formula(np, planes, dark)
     fused = run_body(compiled("cloud"), planes, dark)
     np.testing.assert_array_equal(fused, generic)
 
