@@ -1,28 +1,24 @@
-"""Finish: from all parts, in one process, the tables, the report and run.json.
+"""Finish: from all parts, in one process, the tables and the report.
 
 What is learnt across looks (who she is, how deep she lies, how many calls) happens here, over
 all parts sorted by id, so that the order of arrival never shows. Tables hold nothing of when,
-where or how often a run was made; that is run.json's, and it is written last.
+where or how often a run was made; that is run.json's, see `eo.history`.
 """
 
 from __future__ import annotations
 
-import datetime as dt
-import importlib.metadata
-import logging
-import platform
-import sys
+import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from eo.access.cubes import CubeStore
+from eo.access.files import Files
 from eo.access.fleet import read_fleet
 from eo.access.folder import RunFolder
 from eo.access.parts import open_parts
-from eo.access.tables import SCHEMA_VERSION, TABLES, read_rows, write_table
+from eo.access.tables import TABLES, read_rows, write_table
 from eo.core.config import Campaign
-from eo.core.grid import Grid
 from eo.core.records import (
     Berth,
     CubePart,
@@ -35,7 +31,6 @@ from eo.core.records import (
 )
 from eo.core.rows import SceneRow
 from eo.core.seams import PartStore
-from eo.core.xp import gpu_count
 from eo.engine.plan import group_of
 from eo.stages.calls import link_stays
 from eo.stages.fill import weigh
@@ -43,10 +38,10 @@ from eo.stages.looks import CLOUDY_BELOW, look_rows
 from eo.stages.report import ReportInput, render_report
 from eo.stages.totals import port_totals
 
-__all__ = ["Measured", "finish", "rewrite_report"]
+__all__ = ["REPORT", "SIGHTINGS", "Findings", "Measured", "compile_results", "rewrite_report"]
 
-_log = logging.getLogger("eo.finish")
-_SIGHTINGS = "sightings.json"
+REPORT = "report.html"
+SIGHTINGS = "sightings.json"
 
 
 @dataclass(kw_only=True)
@@ -63,24 +58,29 @@ class Measured:
     """detection_id -> fingerprint of the measure part that holds her picture."""
 
 
-def finish(
-    *,
-    campaign: Campaign,
-    folder: RunFolder,
-    parts: PartStore,
-    cube: CubeStore,
-    scenes: Sequence[Scene],
-    measured: Mapping[str, Measured],
-    failures: Mapping[str, str],
-    fleet: tuple[Vessel, ...],
-    berths: tuple[Berth, ...],
-    grids: Mapping[str, Grid],
-    assets: Mapping[str, Any],
-    engine: str,
-    device: str,
-) -> None:
-    """Write tables, report and, last, run.json."""
-    rows = [scene_row(scene, measured.get(scene.scene_id), failures) for scene in scenes]
+@dataclass(frozen=True, kw_only=True)
+class Findings:
+    """All that tables and report are made of."""
+
+    campaign: Campaign
+    """What was asked."""
+    scenes: Sequence[Scene]
+    """Every item found."""
+    measured: Mapping[str, Measured]
+    """What the units said, by scene_id."""
+    failures: Mapping[str, str]
+    """Why scenes failed, by scene_id."""
+    fleet: tuple[Vessel, ...]
+    """Known vessels."""
+    berths: tuple[Berth, ...]
+    """Named places; empty: the whole area is the anchorage."""
+
+
+def compile_results(findings: Findings, parts: PartStore, draft: Files) -> dict[str, Any]:
+    """Write tables and report into `draft`; return what a list of commits says of them."""
+    campaign, scenes, measured = findings.campaign, findings.scenes, findings.measured
+    fleet, berths = findings.fleet, findings.berths
+    rows = [scene_row(scene, measured.get(scene.scene_id), findings.failures) for scene in scenes]
     used = {row.scene_id for row in rows if row.status == "used"}
     shown = {row.scene_id for row in rows if row.status in {"used", "cloudy"}}
     sightings = sorted(
@@ -97,7 +97,9 @@ def finish(
         end=campaign.end,
         berths_given=bool(berths),
     )
-    detections, calls = weigh(sightings, stays, fleet, product=campaign.product)
+    detections, calls = weigh(
+        sightings, stays, fleet, product=campaign.product, counts=counts
+    )
     totals = port_totals(calls, stays, looks, start=campaign.start, end=campaign.end)
     counted = {stay.call_id for stay in stays if stay.counts}
     calls = sorted(
@@ -114,29 +116,20 @@ def finish(
         "totals": totals,
     }
     for name, table in by_table.items():
-        write_table(folder.files, name, table)
+        write_table(draft, name, table)
     pictures = {key: fp for m in measured.values() for key, fp in m.pictures.items()}
-    folder.write_json(
-        _SIGHTINGS,
-        {
-            "sightings": to_json(list[Sighting], sightings),
-            "pictures": {s.detection_id: pictures[s.detection_id] for s in sightings},
-        },
-    )
-    _report(campaign, folder, parts, by_table, sightings=sightings, pictures=pictures, fleet=fleet)
-    folder.write_json(
-        "run.json",
-        _provenance(
-            campaign, folder, cube, scenes, grids=grids, assets=assets, engine=engine, device=device
-        ),
-    )
-    _log.info(
-        "%d scenes, %d vessels seen, %d calls: %s",
-        len(rows),
-        len(detections),
-        len(calls),
-        folder.inside("report.html"),
-    )
+    kept = {
+        "sightings": to_json(list[Sighting], sightings),
+        "pictures": {s.detection_id: pictures[s.detection_id] for s in sightings},
+    }
+    draft.write(SIGHTINGS, json.dumps(kept, indent=1, sort_keys=True).encode())
+    page = _page(campaign, parts, by_table, sightings=sightings, pictures=pictures, fleet=fleet)
+    draft.write(REPORT, page.encode())
+    return {
+        "scenes": dict(sorted(Counter(row.status for row in rows).items())),
+        "vessels_seen": len(detections),
+        "calls": len(calls),
+    }
 
 
 def scene_row(scene: Scene, measured: Measured | None, failures: Mapping[str, str]) -> SceneRow:
@@ -192,16 +185,15 @@ def _status(
     return "used", None, clear
 
 
-def _report(
+def _page(
     campaign: Campaign,
-    folder: RunFolder,
     parts: PartStore,
     by_table: Mapping[str, Sequence[Any]],
     *,
     sightings: Sequence[Sighting],
     pictures: Mapping[str, str],
     fleet: tuple[Vessel, ...],
-) -> None:
+) -> str:
     by_id = {sighting.detection_id: sighting for sighting in sightings}
 
     def chip(detection_id: str) -> Any | None:
@@ -210,7 +202,7 @@ def _report(
             return None
         return parts.array("measure", pictures[detection_id], sighting.chip.key)[...]
 
-    page = render_report(
+    return render_report(
         ReportInput(
             campaign=campaign,
             scenes=list(by_table["scenes"]),
@@ -223,57 +215,17 @@ def _report(
             fleet=fleet,
         )
     )
-    folder.write_text("report.html", page)
 
 
 def rewrite_report(campaign: Campaign, folder: RunFolder) -> None:
     """Write the report anew from the tables and parts of a finished run."""
-    stored = folder.read_json(_SIGHTINGS) or {"sightings": [], "pictures": {}}
-    _report(
+    stored = folder.read_json(SIGHTINGS) or {"sightings": [], "pictures": {}}
+    page = _page(
         campaign,
-        folder,
         open_parts(folder.place),
         {name: read_rows(folder.files, name) for name in TABLES},
         sightings=from_json(list[Sighting], stored["sightings"]),
         pictures=stored["pictures"],
         fleet=read_fleet(campaign.fleet) if campaign.fleet else (),
     )
-
-
-def _provenance(
-    campaign: Campaign,
-    folder: RunFolder,
-    cube: CubeStore,
-    scenes: Sequence[Scene],
-    *,
-    grids: Mapping[str, Grid],
-    assets: Mapping[str, Any],
-    engine: str,
-    device: str,
-) -> dict[str, Any]:
-    packages = ("eo-freeboard", "numpy", "scipy", "xarray", "zarr", "icechunk", "stackstac",
-                "rasterio", "dask")  # fmt: skip
-    return {
-        "schema_version": SCHEMA_VERSION,
-        "campaign": campaign.as_dict(),
-        "written": dt.datetime.now(dt.UTC).isoformat(),
-        "versions": {
-            "python": platform.python_version(),
-            **{name: importlib.metadata.version(name) for name in packages},
-        },
-        "command": sys.argv,
-        "engine": engine,
-        "device": {"asked": device, "gpus": gpu_count(), "machine": platform.machine()},
-        "inputs": [
-            {
-                "id": scene.item_id,
-                "scene_id": scene.scene_id,
-                "status": scene.status,
-                "assets": assets.get(scene.scene_id, []),
-            }
-            for scene in scenes
-        ],
-        "grids": {name: to_json(Grid, grid) for name, grid in sorted(grids.items())},
-        "cube": {"url": campaign.cube, "snapshot": cube.snapshot()},
-        "sha256": {f"{name}.parquet": folder.digest(f"{name}.parquet") for name in TABLES},
-    }
+    folder.write_text(REPORT, page)

@@ -15,14 +15,16 @@ from eo import units
 from eo.access.cubes import CubeStore, Slot
 from eo.access.files import open_files
 from eo.access.fleet import read_fleet
+from eo.access.folder import RunFolder
+from eo.access.publishing import settle
 from eo.core.config import Campaign, load_campaign
-from eo.core.records import Sighting, Vessel, WaterCount, from_json, to_json
+from eo.core.records import Vessel, from_json, to_json
 from eo.core.seams import Engine, PartStore
 from eo.core.work import IngestItem, MeasureItem
 from eo.core.xp import resolve_device
 from eo.engine.choose import open_engine
 from eo.engine.plan import Epoch, declare_epochs
-from eo.finish import Measured, finish
+from eo.history import Making, Prints, ScenePrints, commit_results, finish_records
 from eo.results import Run
 from eo.session import Progress, Session, open_session, work_off
 from eo.stages.measure import HALO_M
@@ -52,6 +54,7 @@ def run(
     device: str = "auto",
     workers: int | None = None,
     refresh_reference: bool = False,
+    leave_failed: bool = False,
     progress: Progress | None = None,
 ) -> Run:
     """Run a campaign, or go on with one, and return its results.
@@ -63,13 +66,16 @@ def run(
     output
         Folder that replaces the campaign's own.
     engine
-        threads, serial, processes, cuda, or the tcp:// address of a Dask scheduler.
+        threads, serial, processes, cuda, the tcp:// or tls:// address of a Dask scheduler,
+        gateway or kubecluster.
     device
         auto, cpu or gpu; auto is resolved by each worker.
     workers
         Threads or processes; by default one per core.
     refresh_reference
         Learn the empty port anew instead of keeping the frozen one.
+    leave_failed
+        Leave alone what failed before and can only fail again.
     progress
         Called as items are done.
 
@@ -92,6 +98,7 @@ def run(
             opened,
             device=device,
             refresh_reference=refresh_reference,
+            leave_failed=leave_failed,
             progress=progress or (lambda *_: None),
         )
     finally:
@@ -104,18 +111,27 @@ def run_campaign(
     *,
     device: str,
     refresh_reference: bool = False,
+    leave_failed: bool = False,
     progress: Progress,
 ) -> Run:
     """Run a campaign on an open engine; see :func:`run`."""
     fleet = read_fleet(campaign.fleet) if campaign.fleet else ()
-    session = open_session(
-        campaign, engine, device=device, refresh_reference=refresh_reference, progress=progress
-    )
-    with session.folder.writing():
+    folder = RunFolder(campaign.output)
+    folder.prepare()
+    with folder.writing():
+        settle(folder.files)
+        session = open_session(
+            campaign,
+            engine,
+            device=device,
+            refresh_reference=refresh_reference,
+            leave_failed=leave_failed,
+            progress=progress,
+        )
         whole = ingest_scenes(session)
         commit_scenes(session, whole)
-        finish_run(session, measure_scenes(session, whole), fleet)
-    return Run(session.folder.place)
+        changed = finish_run(session, measure_scenes(session, whole), fleet)
+    return Run(session.folder.place, changed=changed)
 
 
 def ingest_scenes(session: Session) -> Whole:
@@ -126,24 +142,28 @@ def ingest_scenes(session: Session) -> Whole:
     return _whole(session, items)
 
 
-def finish_run(
-    session: Session, measured: Mapping[str, Measured], fleet: tuple[Vessel, ...]
-) -> None:
-    """Write tables, report and run.json."""
-    finish(
-        campaign=session.campaign,
+def finish_run(session: Session, prints: Prints, fleet: tuple[Vessel, ...]) -> bool:
+    """Write tables, report and run.json; False where they stand as they must already."""
+    return commit_results(
         folder=session.folder,
         parts=session.parts,
-        cube=_cube(session),
-        scenes=session.scenes,
-        measured=measured,
-        failures=session.failures,
-        fleet=fleet,
-        berths=session.berths,
-        grids=session.grids,
-        assets=session.planner.tokens,
-        engine=session.engine.name,
-        device=session.planner.device,
+        records=finish_records(
+            session.campaign,
+            scenes=session.scenes,
+            prints=prints,
+            failures=session.failures,
+            fleet=fleet,
+            berths=session.berths,
+        ),
+        made=Making(
+            campaign=session.campaign,
+            scenes=session.scenes,
+            grids=session.grids,
+            assets=session.planner.tokens,
+            engine=session.engine.name,
+            device=session.planner.device,
+            cube=_cube(session).snapshot(),
+        ),
     )
 
 
@@ -210,8 +230,8 @@ def _slot(parts: PartStore, number: int, item: IngestItem) -> Slot:
     )
 
 
-def measure_scenes(session: Session, whole: Whole) -> dict[str, Measured]:
-    """Learn the references, measure every scene against them, and gather what was found."""
+def measure_scenes(session: Session, whole: Whole) -> Prints:
+    """Learn the references, measure every scene against them; return the parts of each scene."""
     pictured = {
         scene_id: tiles
         for scene_id, tiles in whole.items()
@@ -229,24 +249,16 @@ def measure_scenes(session: Session, whole: Whole) -> dict[str, Measured]:
             references.get(scene_id, {}),
         )
     work_off(session, "measure", units.measure, items)
-    out = {
-        scene_id: Measured(
-            cube_parts=[units.cube_part(session.parts, t.fingerprint) for t in tiles]
-        )
+    prints = {
+        scene_id: ScenePrints(ingest=tuple(t.fingerprint for t in tiles))
         for scene_id, tiles in whole.items()
     }
     for item in items:
-        if item.scene.scene_id in session.failures:
-            continue
-        records = session.parts.records("measure", item.fingerprint)
-        entry = out[item.scene.scene_id]
-        entry.counts += from_json(list[WaterCount], records["counts"])
-        for sighting in from_json(list[Sighting], records["sightings"]):
-            # Which pass a scene belongs to depends on the scenes beside it.
-            acquisition_id = item.scene.acquisition_id
-            entry.sightings.append(replace(sighting, acquisition_id=acquisition_id))
-            entry.pictures[sighting.detection_id] = item.fingerprint
-    return out
+        scene_id = item.scene.scene_id
+        if scene_id not in session.failures:
+            known = prints[scene_id]
+            prints[scene_id] = replace(known, measure=(*known.measure, item.fingerprint))
+    return prints
 
 
 def _references(
@@ -281,5 +293,6 @@ def _references(
                 when = scene.datetime
                 if when is not None and epoch.start <= when <= epoch.end:
                     out[scene.scene_id] = dict(tiles)
-    session.folder.write_json(_EPOCHS, ledger)
+    if ledger != frozen:
+        session.folder.write_json(_EPOCHS, ledger)
     return out

@@ -2,53 +2,77 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from eo.access.cubes import CubeStore
 from eo.access.folder import RunFolder
+from eo.access.publishing import MemoryFiles, read_results
 from eo.access.tables import TABLES, read_table
 from eo.core.errors import OutputError
+from eo.history import results_at
 
 if TYPE_CHECKING:
     import geopandas as gpd
     import pandas as pd
+    import pyarrow as pa
     import xarray as xr
 
 __all__ = ["Run", "export_zarr", "open_run"]
 
 
 class Run:
-    """Tables and cubes of a run's folder.
+    """Tables and cubes of a run's folder, all of one commit.
 
     Parameters
     ----------
     folder
         The run's folder.
+    at
+        Tag of an earlier commit, whose tables are made again from its parts.
+    changed
+        Whether the run that led here had anything to do.
     """
 
-    def __init__(self, folder: str | Path) -> None:
+    def __init__(self, folder: str | Path, *, at: str | None = None, changed: bool = True) -> None:
         self._run = RunFolder(folder)
         self.folder: str = self._run.place
         """Absolute path or URL."""
+        self.at, self.changed = at, changed
 
     def __repr__(self) -> str:
-        return f"Run({self.folder!r})"
+        at = f", at={self.at!r}" if self.at else ""
+        return f"Run({self.folder!r}{at})"
+
+    @functools.cached_property
+    def _results(self) -> tuple[dict[str, Any], MemoryFiles]:
+        """run.json and the tables, read once: a commit that comes meanwhile does not show."""
+        if self.at is not None:
+            return results_at(self._run, self.at)
+        run, contents = read_results(self._run.files, [f"{name}.parquet" for name in TABLES])
+        files = MemoryFiles(self.folder)
+        files.contents.update(contents)
+        return run, files
 
     @property
     def provenance(self) -> dict[str, Any]:
         """What run.json says: inputs, versions, campaign, devices, checksums."""
-        found = self._run.read_json("run.json")
-        if found is None:
-            raise OutputError(
-                f"{self.folder} holds no finished run: run.json is missing; "
-                "`eo run` goes on where it was"
-            )
-        return dict(found)
+        return dict(self._results[0])
 
     def _frame(self, name: str) -> pd.DataFrame:
-        frame: pd.DataFrame = read_table(self._run.files, name).to_pandas()
+        frame: pd.DataFrame = self.table(name).to_pandas()
         return frame
+
+    def table(self, name: str) -> pa.Table:
+        """Return a table by its name, as Arrow holds it.
+
+        Raises
+        ------
+        OutputError
+            If it is no table of this kind, or of a newer schema.
+        """
+        return read_table(self._results[1], name)
 
     @property
     def scenes(self) -> pd.DataFrame:
@@ -82,7 +106,9 @@ class Run:
     @property
     def cubes(self) -> dict[str, xr.Dataset]:
         """The cube's groups as lazy datasets, sorted by time."""
-        store = CubeStore(self.provenance["cube"]["url"] or self._run.inside("cube"))
+        said = self.provenance["cube"]
+        url = said["url"] or self._run.inside("cube")
+        store = CubeStore(url, snapshot=said["snapshot"] if self.at else None)
         return {name: store.dataset(name) for name in store.groups()}
 
     @property
@@ -111,18 +137,24 @@ class Run:
         return self._run.inside("report.html")
 
 
-def open_run(folder: str | Path) -> Run:
-    """Open a finished run.
+def open_run(folder: str | Path, *, at: str | None = None) -> Run:
+    """Open a finished run, or what it was at an earlier commit.
+
+    Parameters
+    ----------
+    folder
+        Folder of the run, or its prefix in a bucket.
+    at
+        Tag of a commit, as `eo history` lists them; by default the last.
 
     Raises
     ------
     OutputError
-        If the folder holds no finished run.
+        If the folder holds no finished run, or no such tag.
     """
-    run = Run(folder)
+    run = Run(folder, at=at)
     for name in TABLES:
-        read_table(folder, name)
-    _ = run.provenance
+        run.table(name)
     return run
 
 

@@ -16,9 +16,13 @@ from eo.core.config import Campaign
 from eo.core.errors import CampaignError, EoError, OutputError
 from eo.core.grid import Grid
 from eo.core.records import Berth, Scene
-from eo.core.seams import Engine, PartStore
+from eo.core.redaction import redacted
+from eo.core.seams import Engine, Outcome, PartStore
 from eo.engine.local import SerialEngine
-from eo.engine.plan import Planner
+from eo.engine.plan import Planner, needs_of
+from eo.engine.retries import kind_of
+from eo.history import code_digest
+from eo.letters import Letter, read_letters, write_letters
 from eo.stages.search import find_scenes
 
 __all__ = ["Found", "Progress", "Session", "open_session", "plan", "search", "work_off"]
@@ -56,6 +60,13 @@ class Session:
     parts: PartStore
     refresh_reference: bool
     failures: dict[str, str] = field(default_factory=dict)
+    """scene_id -> why it failed."""
+    leave_failed: bool = False
+    """Leave dead letters alone of which nothing else can come."""
+    letters: dict[tuple[str, str], Letter] = field(default_factory=dict)
+    """(phase, fingerprint) -> what could not be done, in this run and before."""
+    code: str = ""
+    """Digest of this code."""
 
     @property
     def usable(self) -> list[Scene]:
@@ -97,6 +108,7 @@ def open_session(
     refresh_reference: bool = False,
     progress: Progress,
     found: Found | None = None,
+    leave_failed: bool = False,
 ) -> Session:
     """Search, and bind the folder to the campaign; nothing is read or written yet but that.
 
@@ -129,35 +141,72 @@ def open_session(
         grids=grids,
         parts=open_parts(folder.place),
         refresh_reference=refresh_reference,
+        leave_failed=leave_failed,
+        letters={(n.phase, n.fingerprint): n for n in read_letters(folder.files)},
+        code=code_digest(),
     )
 
 
 def work_off(session: Session, stage: str, unit: Callable[[T], V], items: Sequence[T]) -> None:
     """Run the items whose part is not there; record failures by scene."""
-    todo = [item for item in items if not session.parts.exists(stage, _print(item))]
+    missing = [item for item in items if not session.parts.exists(stage, _print(item))]
+    todo = [item for item in missing if not _is_left(session, stage, item)]
     session.progress(stage, 0, len(todo))
     if todo:
-        _log.info("%s: %d to do, %d done before", stage, len(todo), len(items) - len(todo))
-    for done, outcome in enumerate(session.engine.map(unit, todo), start=1):
-        if outcome.error is not None:
-            _record_failure(session, stage, outcome.item, outcome.error)
-        session.progress(stage, done, len(todo))
+        _log.info("%s: %d to do, %d done before", stage, len(todo), len(items) - len(missing))
+        session.engine.check(needs_of(todo))
+    there = {_print(item) for item in items}
+    for key in [k for k in session.letters if k[0] == stage and k[1] not in there]:
+        del session.letters[key]  # asked for no more: the scene or the code is another
+    try:
+        for done, outcome in enumerate(session.engine.map(unit, todo), start=1):
+            if outcome.error is not None:
+                _record_failure(session, stage, outcome)
+            else:
+                session.letters.pop((stage, _print(outcome.item)), None)
+            session.progress(stage, done, len(todo))
+    finally:
+        write_letters(session.folder.files, session.letters.values())
 
 
 def _print(item: Any) -> str:
     return str(item.fingerprint)
 
 
-def _record_failure(session: Session, stage: str, item: Any, error: Exception) -> None:
-    if isinstance(error, OutputError):
-        raise error
+def _is_left(session: Session, stage: str, item: Any) -> bool:
+    """Whether an item stays undone, as the run before left it."""
+    letter = session.letters.get((stage, _print(item)))
+    if letter is None or not session.leave_failed or not letter.holds(session.code):
+        return False
+    if letter.scene_id is not None:
+        session.failures.setdefault(letter.scene_id, letter.reason)
+    return True
+
+
+def _record_failure(session: Session, stage: str, outcome: Outcome[Any, Any]) -> None:
+    item, error = outcome.item, outcome.error
+    if error is None or isinstance(error, OutputError):
+        raise error or AssertionError("no failure")
     scene = getattr(item, "scene", None)
+    expected = isinstance(error, EoError)
+    reason = redacted(
+        str(error) if expected else f"{stage} failed: {type(error).__name__}: {error}"
+    )
+    session.letters[stage, _print(item)] = Letter(
+        phase=stage,
+        scene_id=None if scene is None else scene.scene_id,
+        tile=item.window.key,
+        fingerprint=_print(item),
+        kind=kind_of(error),
+        reason=reason,
+        attempts=outcome.attempts,
+        files_known=_files_known(session, scene),
+        code=session.code,
+    )
     if scene is None:
         # Without its reference every look of the tile is measured by its own pixels.
         _log.error("%s failed: %s", stage, error, exc_info=error)
         return
-    expected = isinstance(error, EoError)
-    reason = str(error) if expected else f"{stage} failed: {type(error).__name__}: {error}"
     session.failures.setdefault(scene.scene_id, reason)
     _log.error(
         "%s: %s",
@@ -166,6 +215,12 @@ def _record_failure(session: Session, stage: str, item: Any, error: Exception) -
         extra={"scene_id": scene.scene_id, "kind": getattr(error, "kind", "unexpected")},
         exc_info=None if expected else error,
     )
+
+
+def _files_known(session: Session, scene: Scene | None) -> bool:
+    if scene is None:
+        return True
+    return all(token is not None for _, token in session.planner.tokens.get(scene.scene_id, []))
 
 
 def plan(campaign: Campaign) -> dict[str, Any]:

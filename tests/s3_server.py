@@ -30,7 +30,10 @@ def bucket_server() -> Iterator[str]:
         yield endpoint
     finally:
         # The server's state is the process's: it would be found by the next one.
-        http.client.HTTPConnection(f"{host}:{port}", timeout=30).request("POST", "/moto-api/reset")
+        connection = http.client.HTTPConnection(f"{host}:{port}", timeout=30)
+        connection.request("POST", "/moto-api/reset")
+        connection.getresponse().read()  # stopped before it answers, it would keep everything
+        connection.close()
         server.stop()
 
 

@@ -98,10 +98,24 @@ class CubeStore:
     ----------
     url
         Folder, ``s3://bucket/prefix`` (``AWS_ENDPOINT_URL`` is honoured) or ``gs://...``.
+    snapshot
+        Commit that is read; by default the last one.
     """
 
-    def __init__(self, url: str) -> None:
-        self._url = url
+    def __init__(self, url: str, *, snapshot: str | None = None) -> None:
+        self._url, self._snapshot = url, snapshot
+
+    def _reading(self) -> Any:
+        """Return a session at the snapshot asked for, or at the last commit."""
+        repository = self._repository(create=False)
+        if self._snapshot is None:
+            return repository.readonly_session("main")
+        try:
+            return repository.readonly_session(snapshot_id=self._snapshot)
+        except icechunk.IcechunkError as error:
+            raise OutputError(
+                f"the cube at {self._url} has no snapshot {self._snapshot}: {error}"
+            ) from error
 
     def _repository(self, *, create: bool) -> Any:
         try:
@@ -179,12 +193,12 @@ class CubeStore:
 
     def groups(self) -> list[str]:
         """Return the names of the groups."""
-        session = self._repository(create=False).readonly_session("main")
+        session = self._reading()
         return sorted(name for name, _ in zarr.open_group(session.store, mode="r").groups())
 
     def dataset(self, group: str) -> xr.Dataset:
         """Return one group as a lazy dataset, sorted by time, then scene_id."""
-        session = self._repository(create=False).readonly_session("main")
+        session = self._reading()
         cube = xr.open_zarr(session.store, group=group, consolidated=False, chunks={})
         # The rows that describe the slots are small: only pixels stay lazy.
         rows = [n for n in cube.coords if n not in {"x", "y"}]

@@ -120,7 +120,12 @@ class RunFolder:
         OutputError
             If the folder cannot be written.
         """
-        self.write_text(name, json.dumps(data, indent=1, sort_keys=True) + "\n")
+        self.files.write(name, self.json_bytes(data))
+
+    @staticmethod
+    def json_bytes(data: Any) -> bytes:
+        """Return JSON as files of the folder hold it."""
+        return (json.dumps(data, indent=1, sort_keys=True) + "\n").encode()
 
     def write_text(self, name: str, text: str) -> None:
         """Write a text file, like :meth:`write_json`.

@@ -6,9 +6,12 @@ some of the workers, or write parts where nobody looks for them.
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
 import logging
 import platform
+import queue
+import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -113,8 +116,6 @@ def _ask(
     client: Any, workers: list[str], output: str | None, probe: str | None
 ) -> dict[str, Ability | str]:
     """Return what each worker answers, or why it gives no answer."""
-    from dask.distributed import wait
-
     asked = {
         worker: client.submit(
             probe_worker, output, probe, workers=[worker], allow_other_workers=False, pure=False,
@@ -122,10 +123,13 @@ def _ask(
         )
         for worker in workers
     }  # fmt: skip
-    try:
-        wait(list(asked.values()), timeout=_ANSWER_S)
-    except TimeoutError:
-        _log.warning("some workers did not answer within %.0f s", _ANSWER_S)
+    done: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    for future in asked.values():
+        future.add_done_callback(done.put)
+    until = time.monotonic() + _ANSWER_S
+    with contextlib.suppress(queue.Empty):
+        for _ in asked:
+            done.get(timeout=max(0.0, until - time.monotonic()))
     said: dict[str, Ability | str] = {}
     for worker, future in asked.items():
         if future.status == "finished":

@@ -13,8 +13,10 @@ from eo.access.assets import asset_tokens
 from eo.core.fingerprint import fingerprint
 from eo.core.grid import Grid, Window, grid_over
 from eo.core.records import Berth, Scene, to_json
+from eo.core.seams import Needs
 from eo.core.sensors import SENSORS, group_name, sensor_of
 from eo.core.work import IngestItem, MeasureItem, ReferenceItem, TilePart
+from eo.engine.memory import Projected, project_ingest, project_measure, project_reference
 
 __all__ = [
     "TILE_PX",
@@ -22,6 +24,8 @@ __all__ = [
     "Planner",
     "declare_epochs",
     "group_of",
+    "needs_of",
+    "projected",
 ]
 
 TILE_PX = 2048
@@ -84,6 +88,33 @@ def _epoch(scenes: Sequence[Scene]) -> Epoch:
         start=start,
         end=end,
         scene_ids=tuple(scene.scene_id for scene in scenes),
+    )
+
+
+def projected(item: IngestItem | ReferenceItem | MeasureItem) -> Projected:
+    """Return the memory that one item's unit takes."""
+    if isinstance(item, ReferenceItem):
+        sensor = item.group.rpartition("-")[0]
+        bands = len(sensor_of(sensor).cube_bands)
+        return project_reference(_pixels(item.window), bands, len(item.looks))
+    bands = len(sensor_of(item.scene.sensor).cube_bands)
+    if isinstance(item, MeasureItem):
+        return project_measure(_pixels(item.halo), bands)
+    return project_ingest(_pixels(item.window), bands)
+
+
+def _pixels(window: Window) -> int:
+    return window.height * window.width
+
+
+def needs_of(items: Sequence[Any]) -> Needs:
+    """Return what the largest of some items asks of a worker."""
+    sizes = [projected(item) for item in items]
+    return Needs(
+        device=items[0].device if items else "auto",
+        output=items[0].output if items else None,
+        host_bytes=max((size.host_bytes for size in sizes), default=0),
+        gpu_bytes=max((size.gpu_bytes for size in sizes), default=0),
     )
 
 
