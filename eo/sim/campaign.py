@@ -194,7 +194,7 @@ def render_look(world: World, plan: LookPlan) -> tuple[Array, Array, dict[str, A
     # Heights are over the water of the moment, at which the picture is orthorectified.
     solids = lowered(solids, plan.tide_m)
     solids += [part for ship in afloat for part in ship.parts]
-    lit = render(solids, surface, plan.light, options.extent_m)
+    lit = render(solids, surface, plan.light, options.extent_m, inland=world.port.inland)
     if options.nuisances.adjacency:
         lit = scattered(lit, plan.light)
     rng = stream(options, "sky", plan.scene_id)

@@ -79,6 +79,10 @@ class Port:
         ux, uy = _unit(self.axis_deg)
         return x * ux + y * uy > self.shore_m - margin_m
 
+    def inland(self, x: Array, y: Array) -> Array:
+        """Whether places are so far ashore that no vessel's blur or shade reaches them."""
+        return self.on_land(x, y, -60.0)
+
 
 def _unit(bearing_deg: float) -> Array:
     angle = np.radians(bearing_deg)

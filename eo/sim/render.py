@@ -1,7 +1,7 @@
 """Tracing: what each ray from the sensor meets, and whether the sun reaches it.
 
-Rays meet convex prisms exactly (interval of heights inside all half-planes), sampled five times
-finer than the pixel, so that nothing here knows of strips, shadows' widths or freeboards. Image
+Rays meet convex prisms exactly (interval of heights inside all half-planes), sampled every 0.7 m,
+so that nothing here knows of strips, shadows' widths or freeboards. Image
 coordinates are those of an image orthorectified to sea level: the ray of an image point goes
 through that point at height 0. Water without solids near it is sampled once per pixel.
 """
@@ -17,15 +17,17 @@ import numpy as np
 from eo.sim.optics import BANDS, MATERIALS, WAVELENGTH_NM, diffuse_share, spread_matrix
 from eo.sim.solids import Prism
 
-__all__ = ["FINE", "Light", "Surface", "render"]
+__all__ = ["Light", "Surface", "render"]
 
 Array = Any
 Tone = Callable[[Array, Array], Array]
 
-FINE = 5
-"""Samples per pixel and axis where there are solids; odd, so that one lies at the centre."""
-BLOCK = 50
-"""Pixels per side of a block rendered at once."""
+SAMPLE_M = 0.7
+"""Largest distance of samples where there are solids."""
+SAMPLE_INLAND_M = 1.2
+"""The same where no vessel can be."""
+BLOCK = 250
+"""Samples per side of a block rendered at once."""
 MARGIN = 3
 """Pixels rendered around a block for the point spread."""
 _EPS_M = 0.01  # above float32's grain at a kilometre; shortens a shade by a fifth of it
@@ -95,7 +97,14 @@ class Surface:
     """Unevenness of ground and paint, a factor about 1."""
 
 
-def render(prisms: list[Prism], surface: Surface, light: Light, extent_m: float) -> Array:
+def render(
+    prisms: list[Prism],
+    surface: Surface,
+    light: Light,
+    extent_m: float,
+    *,
+    inland: Callable[[Array, Array], Array] | None = None,
+) -> Array:
     """Return the scene's reflectance in its sky-lit and its sun-lit part.
 
     Parameters
@@ -108,6 +117,9 @@ def render(prisms: list[Prism], surface: Surface, light: Light, extent_m: float)
         Directions and sensor.
     extent_m
         Side of the square area, centred on the origin [m].
+    inland
+        Whether places lie where no vessel can be seen; blocks of which all corners do are sampled
+        every 1.2 m.
 
     Returns
     -------
@@ -117,22 +129,33 @@ def render(prisms: list[Prism], surface: Surface, light: Light, extent_m: float)
     side = round(extent_m / light.pixel_m)
     out = np.empty((2, len(light.bands), side, side), dtype=np.float32)
     reach = _reaches(prisms, light)
-    for row in range(0, side, BLOCK):
-        for col in range(0, side, BLOCK):
-            rows, cols = min(BLOCK, side - row), min(BLOCK, side - col)
+    finest, inland_fine = _odd(light.pixel_m / SAMPLE_M), _odd(light.pixel_m / SAMPLE_INLAND_M)
+    block = max(20, BLOCK // finest)
+    for row in range(0, side, block):
+        for col in range(0, side, block):
+            rows, cols = min(block, side - row), min(block, side - col)
             x0 = -extent_m / 2 + (col - MARGIN) * light.pixel_m
             y0 = extent_m / 2 - (row - MARGIN) * light.pixel_m
             x1 = x0 + (cols + 2 * MARGIN) * light.pixel_m
             y1 = y0 - (rows + 2 * MARGIN) * light.pixel_m
             near = (reach[:, 0] < x1) & (reach[:, 2] > x0) & (reach[:, 1] < y0) & (reach[:, 3] > y1)
             some = [part for part, hit in zip(prisms, near, strict=True) if hit]
-            fine = FINE if some else 1
+            fine = finest if some else 1
+            if some and inland is not None:
+                corners = inland(np.array([x0, x1, x0, x1]), np.array([y0, y0, y1, y1]))
+                fine = inland_fine if bool(np.all(corners)) else finest
             step = light.pixel_m / fine
             x = x0 + (np.arange((cols + 2 * MARGIN) * fine, dtype=np.float32) + 0.5) * step
             y = y0 - (np.arange((rows + 2 * MARGIN) * fine, dtype=np.float32) + 0.5) * step
             parts = _trace(some, surface, light, x.astype(np.float32), y.astype(np.float32))
             _read_out(parts, light, fine, out[:, :, row : row + rows, col : col + cols])
     return out
+
+
+def _odd(number: float) -> int:
+    """Return the next odd whole number, so that one sample lies at the pixel's centre."""
+    whole = int(np.ceil(number - 1e-9))
+    return whole if whole % 2 else whole + 1
 
 
 def _read_out(parts: Array, light: Light, fine: int, out: Array) -> None:
@@ -160,6 +183,14 @@ def _reach(part: Prism, light: Light, highest_m: float) -> tuple[float, float, f
     moves = np.array([np.zeros(2), -top * sun, -top * view, -min(top, highest_m) * view])
     low = part.outline.min(axis=0) + moves.min(axis=0) - 1.0
     high = part.outline.max(axis=0) + moves.max(axis=0) + 1.0
+    return float(low[0]), float(low[1]), float(high[0]), float(high[1])
+
+
+def _seen_within(part: Prism, view: tuple[float, float]) -> tuple[float, float, float, float]:
+    """Bounds in the image of what can be seen of a prism."""
+    moves = np.array([np.zeros(2), -part.highest_m * np.array(view)])
+    low = part.outline.min(axis=0) + moves.min(axis=0) - 0.1
+    high = part.outline.max(axis=0) + moves.max(axis=0) + 0.1
     return float(low[0]), float(low[1]), float(high[0]), float(high[1])
 
 
@@ -217,7 +248,7 @@ def _trace(prisms: list[Prism], surface: Surface, light: Light, x: Array, y: Arr
     wall = np.zeros(shape, dtype=bool)
     sun, view = np.array(light.to_sun), light.to_sensor
     for part in prisms:
-        window = _span(x, y, _reach(part, light, part.highest_m))
+        window = _span(x, y, _seen_within(part, view))
         px, py = x[window[1]], y[window[0]][:, None]
         enter, leave, side = _crossing(part, px, py, view)
         hit = (leave >= enter) & (leave > height[window])
@@ -245,7 +276,7 @@ def _sunlit(prisms: list[Prism], light: Light, x: Array, y: Array, height: Array
     for part in prisms:
         window = _span(x, y, _reach(part, light, highest))
         up = height[window]
-        if up.size == 0:
+        if up.size == 0 or float(up.min()) >= part.highest_m:  # nothing there lies below it
             continue
         # The ray from the point met, written through height 0: it passes (x, y) + z sun there.
         px = x[window[1]] + up * np.float32(view[0] - sun[0])

@@ -196,6 +196,10 @@ def _lee(afloat: list[Afloat], weather: Weather, x: Array, y: Array) -> Array:
         middle, half = across.mean(), 0.5 * np.ptp(across)
         begin = (ship.outline @ down).mean()
         reach = 6.0 * ship.beam_m
+        corners = np.array([(a, b) for a in (x.min(), x.max()) for b in (y.min(), y.max())])
+        aside = corners @ side - middle
+        if (corners @ down).max() < begin or abs(aside.mean()) - np.ptp(aside) / 2 > half + 6.0:
+            continue
         u = x * np.float32(down[0]) + y * np.float32(down[1]) - np.float32(begin)
         v = x * np.float32(side[0]) + y * np.float32(side[1]) - np.float32(middle)
         rim = np.clip((half + 6.0 - np.abs(v)) / 12.0, 0.0, 1.0)
