@@ -19,6 +19,7 @@ import eo.kernels
 from eo.kernels.cloudiness import Floors, cloudiness, cloudiness_formula
 from eo.kernels.cuda import OPTIONS, source
 from eo.kernels.forest import Forest, _packed, raw_scores
+from eo.kernels.order import _sorted_pair
 
 SOURCES = sorted(p.stem for p in Path(eo.kernels.__file__).parent.glob("*.cu"))
 ROLES = ("blue", "green", "red", "nir", "swir16")
@@ -35,12 +36,12 @@ static const Index blockIdx = {0}, threadIdx = {0}, blockDim = {1}, gridDim = {1
 """
 """Makes one thread of a grid-stride kernel into a C++ function."""
 
-POOLS = {"forest": "\ndouble forest_pool[1 << 15];\n"}
+POOLS = {name: f"\ndouble {name}_pool[1 << 15];\n" for name in ("forest", "order")}
 """Dynamic shared memory, which a launch would give."""
 
 
 def test_there_are_sources() -> None:
-    assert {"cloud", "forest"} <= set(SOURCES)
+    assert {"cloud", "forest", "order"} <= set(SOURCES)
 
 
 @pytest.mark.parametrize("arch", ["sm_80", "sm_90", "sm_100"])
@@ -154,6 +155,40 @@ def test_forest_body_equals_arrays(  # noqa: PLR0917 - drawn by Hypothesis
         forest.features, forest.classes, forest.trees, int(hold), room, ctypes.c_longlong(count),
     )  # fmt: skip
     np.testing.assert_array_equal(out, raw_scores(forest, x, method="arrays"))
+
+
+@settings(max_examples=80, deadline=None)
+@given(
+    looks=st.integers(1, 12),
+    size=st.integers(1, 9),
+    seed=st.integers(0, 2**32 - 1),
+    share=st.sampled_from([0.0, 0.25, 0.5, 0.75, 1.0]),
+    held=st.booleans(),
+    centred=st.booleans(),
+)
+def test_order_body_equals_sort(  # noqa: PLR0917 - drawn by Hypothesis
+    compiled: Callable[[str], ctypes.CDLL],
+    looks: int,
+    size: int,
+    seed: int,
+    share: float,
+    held: bool,
+    centred: bool,
+) -> None:
+    values, used = sample_values(seed, (looks, size)), sample_values(seed + 1, (looks, size)) > 0
+    around = np.linspace(-1, 1, size, dtype=np.float32) if centred else None
+    found = [np.empty(size, t) for t in (np.float32, np.float32, np.int32)]
+    compiled("order").clear_pair(
+        pointer(values), pointer(used),
+        ctypes.c_void_p(None) if around is None else pointer(around),
+        *(pointer(f) for f in found), ctypes.c_double(share), looks, int(held),
+        ctypes.c_longlong(size),
+    )  # fmt: skip
+    wanted = _sorted_pair(np, values, used, share, around)
+    seen = wanted[2] > 0
+    np.testing.assert_array_equal(found[2], wanted[2])
+    for ours, theirs in zip(found[:2], wanted[:2], strict=True):
+        np.testing.assert_array_equal(ours[seen], theirs[seen])
 
 
 @pytest.mark.gpu

@@ -129,7 +129,8 @@ def _functions() -> tuple[Any, Any, Any]:
     from numba.core import cgutils
     from numba.extending import intrinsic
 
-    ir: Any = vars(cgutils)["ir"]  # llvmlite's, as Numba has it
+    tools: Any = cgutils
+    ir = tools.ir  # llvmlite's, as Numba has it
 
     @intrinsic
     def left_mask(_: Any, ranks: Any, at: Any, code: Any) -> Any:  # noqa: ARG001 - by place

@@ -3,8 +3,16 @@
 from __future__ import annotations
 
 from eo.core.xp import Array, namespace
+from eo.kernels.order import clear_quantile
 
-__all__ = ["WATER_SHARE", "empty_port"]
+__all__ = [
+    "WATER_SHARE",
+    "bare_level",
+    "empty_port",
+    "level_and_spread",
+    "looks_of_bare_port",
+    "looks_of_port",
+]
 
 WATER_SHARE = 0.18
 """Share of the clear looks in which a pixel must be water to count as water of the port.
@@ -16,6 +24,11 @@ _LEAST_LOOKS = 2
 """One dark look is a shadow; two alike are water."""
 _LEAST_SPREAD = 0.002
 """Reflectance: no series of a few looks proves less scatter than this."""
+_LIT_SHARE = 0.75
+"""Of the clear looks, sorted by brightness: at a busy berth the quay lies in some ship's shade in
+every other look, so that the median is a shaded quay's."""
+_LEAST_FREE = 3
+"""Looks in which nothing lies about, from which they speak alone."""
 
 
 def empty_port(reflectance: Array, clear: Array, water: Array) -> tuple[Array, Array, Array, Array]:
@@ -38,29 +51,92 @@ def empty_port(reflectance: Array, clear: Array, water: Array) -> tuple[Array, A
         two are those of its water looks; NaN where no look is clear.
     """
     xp, _ = namespace(reflectance, clear, water)
+    used, share, seen = looks_of_port(clear, water)
+    levels = [level_and_spread(reflectance[:, k], used) for k in range(reflectance.shape[1])]
+    return xp.stack([m for m, _ in levels]), xp.stack([s for _, s in levels]), share, seen
+
+
+def looks_of_port(clear: Array, water: Array) -> tuple[Array, Array, Array]:
+    """Return which looks show the empty port at each pixel.
+
+    Parameters
+    ----------
+    clear, water
+        bool (look, y, x), as for :func:`empty_port`.
+
+    Returns
+    -------
+    tuple
+        bool (look, y, x); share of water among the clear looks, float32 (y, x), NaN where there
+        are none; their number, uint16 (y, x).
+    """
+    xp, _ = namespace(clear, water)
     seen = clear.sum(axis=0)
     wet = water.sum(axis=0)
     share = xp.where(seen > 0, wet / xp.maximum(seen, 1), xp.nan).astype(xp.float32)
     enough = (share >= WATER_SHARE) & ((wet >= _LEAST_LOOKS) | (wet == seen)) & (wet > 0)
-    used = xp.where(enough[None], water, clear)
-    values = xp.where(used[:, None], reflectance, xp.float32(xp.nan))
-    median = _median(values)
-    spread = 1.4826 * _median(xp.abs(values - median[None]))
+    return xp.where(enough[None], water, clear), share, seen.astype(xp.uint16)
+
+
+def level_and_spread(values: Array, used: Array) -> tuple[Array, Array]:
+    """Return the median and robust standard deviation of one band over the looks used.
+
+    Parameters
+    ----------
+    values
+        float32 (look, y, x) [1]; NaN never counts.
+    used
+        bool (look, y, x).
+
+    Returns
+    -------
+    tuple
+        float32 (y, x) each, NaN where no look is used; the spread is never below
+        `_LEAST_SPREAD`.
+    """
+    xp, _ = namespace(values, used)
+    median = clear_quantile(values, used, 0.5)
+    spread = 1.4826 * clear_quantile(values, used, 0.5, around=median)
     spread = xp.where(xp.isnan(median), median, xp.maximum(spread, xp.float32(_LEAST_SPREAD)))
-    return (
-        median.astype(xp.float32),
-        spread.astype(xp.float32),
-        share,
-        seen.astype(xp.uint16),
-    )
+    return median, spread.astype(xp.float32)
 
 
-def _median(values: Array) -> Array:
-    """Median over looks that are not NaN; NaN where there are none."""
-    xp, _ = namespace(values)
-    ordered = xp.sort(values, axis=0)  # NaN sort last
-    count = (~xp.isnan(values)).sum(axis=0)
-    low = xp.maximum((count - 1) // 2, 0)[None]
-    high = xp.minimum(xp.maximum(count // 2, 0), values.shape[0] - 1)[None]
-    pair = xp.take_along_axis(ordered, low, axis=0) + xp.take_along_axis(ordered, high, axis=0)
-    return xp.where(count > 0, pair[0] / 2, xp.float32(xp.nan))
+def looks_of_bare_port(clear: Array, water: Array, free: Array) -> tuple[Array, Array, Array]:
+    """Return which looks show the port as no ship shades it.
+
+    Parameters
+    ----------
+    clear, water
+        bool (look, y, x), as for :func:`empty_port`.
+    free
+        bool (look, y, x), whether nothing lies so near that it could shade the pixel.
+
+    Returns
+    -------
+    tuple
+        bool (look, y, x), the clear looks that are free, or all clear ones where fewer than three
+        are; share of water among them, float32 (y, x), NaN where there are none; and bool (y, x),
+        whether they are the free ones.
+    """
+    xp, _ = namespace(clear, water, free)
+    some = clear & free
+    enough = some.sum(axis=0) >= _LEAST_FREE
+    used = xp.where(enough[None], some, clear)
+    seen = used.sum(axis=0)
+    wet = (water & used).sum(axis=0)
+    share = xp.where(seen > 0, wet / xp.maximum(seen, 1), xp.nan)
+    return used, share.astype(xp.float32), enough
+
+
+def bare_level(values: Array, used: Array, enough: Array) -> Array:
+    """Return one band of the port as no ship shades it, float32 (y, x).
+
+    The median of the looks used where those are free, else their upper quartile, which shows lit
+    what lies in ships' shade in up to three looks of four; NaN where no look is used. Arguments as
+    :func:`looks_of_bare_port` returns them, `values` float32 (look, y, x).
+    """
+    xp, _ = namespace(values, used, enough)
+    level = clear_quantile(values, used, 0.5)
+    if bool(enough.all()):
+        return level
+    return xp.where(enough, level, clear_quantile(values, used, _LIT_SHARE))

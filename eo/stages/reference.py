@@ -17,7 +17,13 @@ import scipy.ndimage as ndi
 
 from eo.core.errors import SceneError
 from eo.core.xp import Array, to_host
-from eo.kernels.reference import WATER_SHARE, empty_port
+from eo.kernels.reference import (
+    WATER_SHARE,
+    bare_level,
+    level_and_spread,
+    looks_of_bare_port,
+    looks_of_port,
+)
 from eo.kernels.water import likely_water
 from eo.stages.pixels import CLEAR, scene_pixels
 
@@ -30,11 +36,18 @@ __all__ = [
     "port_water",
 ]
 
-_BUDGET_BYTES = 24 * 2**20
+_BUDGET_BYTES = 96 * 2**20
+"""Memory for the looks of one block of rows, whatever their number."""
+_CHUNK_ROWS = 16
+"""Rows of a part's chunk: a block that cut one in two would unpack it twice."""
 _BLUR_REACH_PX = 3
 """How far a quay's blur reaches over the water, and one pixel more."""
 _LEAST_BODY_M2 = 30_000.0
 """Water smaller than this has no ships of 60 m in it: pools, dark roofs, shadows."""
+_OFF_SHORE_M = 12.0
+"""A ship at a quay reaches farther out than this, and her shade on the quay no farther in."""
+_SHADE_REACH_M = 25.0
+"""How far ashore a hull's shade falls, but that of the largest in winter."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -63,6 +76,11 @@ class Reference:
     """float32 (y, x) share of the clear looks in which the pixel is water; NaN as median."""
     clear_looks: Array
     """uint16 (y, x) number of clear looks."""
+    bare: Array | None = None
+    """float32 (band, y, x) as no ship shades it: of the looks in which nothing lies near."""
+    bare_water: Array | None = None
+    """float32 (y, x) share of those looks in which the pixel is water. Both None in a reference
+    that was learnt without them."""
 
 
 def port_reference(
@@ -92,21 +110,59 @@ def port_reference(
             f"a reference needs looks of one shape, found {sorted(shapes) or 'no looks'}"
         )
     count, height, width = shapes.pop()
-    row_bytes = len(looks) * width * (count * 4 * 2 + 2)
-    rows = int(np.clip(_BUDGET_BYTES // max(row_bytes, 1), 1, height))
-    median = np.empty((count, height, width), np.float32)
-    spread = np.empty_like(median)
-    water = np.empty((height, width), np.float32)
-    clear_looks = np.empty((height, width), np.uint16)
-    wet = _water_of_looks(looks, bands)
+    rows = _block_rows(len(looks), count, height, width)
+    found = Reference(
+        median=np.empty((count, height, width), np.float32),
+        spread=np.empty((count, height, width), np.float32),
+        water=np.empty((height, width), np.float32),
+        clear_looks=np.empty((height, width), np.uint16),
+        bare=np.empty((count, height, width), np.float32),
+        bare_water=np.empty((height, width), np.float32),
+    )
+    wet, seen = _water_of_looks(looks, bands)
+    free = _free_looks(wet, seen, width, pixel_m)
     for row in range(0, height, rows):
         block = slice(row, min(row + rows, height))
-        stack, clear = _read(looks, block)
-        is_water = np.stack([np.unpackbits(w[block], axis=1, count=width) for w in wet]) > 0
-        median[:, block], spread[:, block], water[block], clear_looks[block] = empty_port(
-            stack, clear, is_water & clear
-        )
-    return Reference(median=median, spread=spread, water=water, clear_looks=clear_looks)
+        _fill_block(found, looks, block, [w[block] for w in wet], [f[block] for f in free])
+    return found
+
+
+def _block_rows(looks: int, bands: int, height: int, width: int) -> int:
+    """Rows that are read of all looks at once, whole chunks of a part if any."""
+    row_bytes = looks * width * (bands * 2 + 2 * 4 + 4)
+    rows = int(np.clip(_BUDGET_BYTES // max(row_bytes, 1), 1, height))
+    return rows - rows % _CHUNK_ROWS if rows > _CHUNK_ROWS else rows
+
+
+def _fill_block(
+    found: Reference,
+    looks: Sequence[LookArrays],
+    block: slice,
+    wet: list[Array],
+    free: list[Array],
+) -> None:
+    """Learn one block of rows, a band at a time: only DN are held of all bands."""
+    dn = [np.asarray(look.dn[:, block]) for look in looks]
+    there = [(d > 0).all(axis=0) for d in dn]
+    clear = np.stack(
+        [(np.asarray(k.mask[block]) == CLEAR) & t for k, t in zip(looks, there, strict=True)]
+    )
+    width = clear.shape[-1]
+    water, alone = (
+        np.stack([np.unpackbits(w, axis=1, count=width) for w in some]).astype(bool)
+        for some in (wet, free)
+    )
+    bare, bare_water, enough = looks_of_bare_port(clear, water & clear, alone)
+    if found.bare_water is not None:
+        found.bare_water[block] = bare_water
+    used, found.water[block], found.clear_looks[block] = looks_of_port(clear, water & clear)
+    values = np.empty(clear.shape, np.float32)
+    for band in range(len(found.median)):
+        for k, look in enumerate(looks):
+            values[k] = _reflectance(dn[k][band], look.scale[band], look.offset[band])
+        found.median[band, block], found.spread[band, block] = level_and_spread(values, used)
+        if found.bare is not None:
+            found.bare[band, block] = bare_level(values, bare, enough)
 
 
 def empty_port_pixels(
@@ -144,23 +200,52 @@ def port_water(reference: Reference, pixel_m: float) -> Array:
     return np.asarray(large[labels])
 
 
-def _water_of_looks(looks: Sequence[LookArrays], bands: tuple[str, ...]) -> list[Array]:
-    """Water of each look by itself, one bit a pixel: it needs the whole scene at once."""
-    found = []
+def _water_of_looks(
+    looks: Sequence[LookArrays], bands: tuple[str, ...]
+) -> tuple[list[Array], list[Array]]:
+    """Water of each look by itself, and what is clear, one bit a pixel: whole scenes at once."""
+    found, seen = [], []
     for look in looks:
-        stack, clear = _read([look], slice(None))
-        found.append(np.packbits(likely_water(stack[0], bands) & clear[0], axis=1))
-    return found
-
-
-def _read(looks: Sequence[LookArrays], block: slice) -> tuple[Array, Array]:
-    """Reflectance (look, band, y, x), NaN where no data, and clear (look, y, x)."""
-    stack, clear = [], []
-    for look in looks:
-        dn = np.asarray(look.dn[:, block])
-        scale = np.asarray(look.scale, np.float32)[:, None, None]
-        offset = np.asarray(look.offset, np.float32)[:, None, None]
+        dn = np.asarray(look.dn[:, :])
         there = (dn > 0).all(axis=0)
-        stack.append(np.where(there, dn * scale + offset, np.float32("nan")))
-        clear.append((np.asarray(look.mask[block]) == CLEAR) & there)
-    return np.stack(stack).astype(np.float32, copy=False), np.stack(clear)
+        pairs = zip(dn, look.scale, look.offset, strict=True)
+        stack = np.stack([_reflectance(*pair) for pair in pairs])
+        stack[:, ~there] = np.nan
+        clear = (np.asarray(look.mask[:]) == CLEAR) & there
+        found.append(np.packbits(likely_water(stack, bands) & clear, axis=1))
+        seen.append(np.packbits(clear, axis=1))
+    return found, seen
+
+
+def _free_looks(
+    wet: Sequence[Array], seen: Sequence[Array], width: int, pixel_m: float
+) -> list[Array]:
+    """Per look, where nothing lies within a ship's shade, one bit a pixel.
+
+    Something lies where water that is well off the shore is not water in this look (or not seen).
+    What is nearer to the shore says nothing: quays in ships' shade pass for water.
+    """
+
+    def pixels(metres: float) -> int:
+        return max(1, round(metres / pixel_m))
+
+    def unpacked(bits: Array) -> Array:
+        return np.unpackbits(bits, axis=1, count=width) > 0
+
+    times = np.sum([unpacked(bits) for bits in wet], axis=0)
+    views = np.sum([unpacked(bits) for bits in seen], axis=0)
+    often = (times >= WATER_SHARE * views) & (times > 0)
+    deep = ndi.minimum_filter(often, 2 * pixels(_OFF_SHORE_M) + 1)
+    reach = 2 * pixels(_OFF_SHORE_M + _SHADE_REACH_M) + 1
+    free = []
+    for bits in wet:
+        taken = deep & ~unpacked(bits)
+        # Several pixels side by side: foam and noise are single ones.
+        taken &= ndi.uniform_filter(taken.astype(np.float32), 3) > 0.4
+        free.append(np.packbits(~ndi.maximum_filter(taken, reach), axis=1))
+    return free
+
+
+def _reflectance(dn: Array, scale: float, offset: float) -> Array:
+    """Return float32 reflectance of one band; what no data makes of it is not looked at."""
+    return dn * np.float32(scale) + np.float32(offset)
