@@ -17,7 +17,9 @@ from random_forests import random_forest, sample_values
 
 import eo.kernels
 from eo.kernels.cloudiness import Floors, cloudiness, cloudiness_formula
+from eo.kernels.compiled import has_numba
 from eo.kernels.cuda import OPTIONS, source
+from eo.kernels.departure import one_sided
 from eo.kernels.forest import Forest, _packed, raw_scores
 from eo.kernels.order import _sorted_pair
 
@@ -25,6 +27,7 @@ SOURCES = sorted(p.stem for p in Path(eo.kernels.__file__).parent.glob("*.cu"))
 ROLES = ("blue", "green", "red", "nir", "swir16")
 
 SHIM = """
+#include <cmath>
 #define __global__
 #define __device__
 #define __forceinline__ inline
@@ -189,6 +192,37 @@ def test_order_body_equals_sort(  # noqa: PLR0917 - drawn by Hypothesis
     np.testing.assert_array_equal(found[2], wanted[2])
     for ours, theirs in zip(found[:2], wanted[:2], strict=True):
         np.testing.assert_array_equal(ours[seen], theirs[seen])
+
+
+@settings(max_examples=80, deadline=None)
+@given(
+    bands=st.integers(1, 5),
+    shape=st.tuples(st.integers(1, 5), st.integers(1, 40)),
+    seed=st.integers(0, 2**32 - 1),
+    above=st.booleans(),
+)
+def test_departure_is_the_same_in_every_way(
+    compiled: Callable[[str], ctypes.CDLL],
+    bands: int,
+    shape: tuple[int, int],
+    seed: int,
+    above: bool,
+) -> None:
+    rng = np.random.default_rng(seed)
+    image, level = (rng.normal(0.1, 0.05, (bands, *shape)).astype(np.float32) for _ in range(2))
+    sigma = rng.uniform(0.001, 0.05, image.shape).astype(np.float32)
+    image[rng.random(image.shape) < 0.05] = np.nan
+    side = image - level if above else level - image
+    wanted = np.sqrt((np.maximum(side / sigma, np.float32(0)) ** 2).mean(axis=0))
+    out = np.empty(shape, np.float32)
+    compiled("departure").departures(
+        *(pointer(a) for a in (image, level, sigma, out)),
+        ctypes.c_float(1 if above else -1), bands, ctypes.c_longlong(out.size),
+    )  # fmt: skip
+    np.testing.assert_array_equal(out, wanted)
+    for method in ("arrays", *(["numba"] if has_numba() else [])):
+        found = one_sided(image, level, sigma, above=above, method=method)
+        np.testing.assert_array_equal(found, wanted)
 
 
 @pytest.mark.gpu

@@ -22,6 +22,7 @@ from eo.core.errors import ModelError
 from eo.core.xp import Array, namespace
 from eo.kernels.compiled import has_numba
 from eo.kernels.cuda import launch
+from eo.kernels.rows import threads as allowed
 
 __all__ = [
     "LEAF",
@@ -103,7 +104,7 @@ class Forest:
         return deepest
 
 
-def predict(forest: Forest, features: Array, *, threads: int = 1) -> Array:
+def predict(forest: Forest, features: Array, *, threads: int | None = None) -> Array:
     """Return what the model says of every sample.
 
     Parameters
@@ -114,7 +115,7 @@ def predict(forest: Forest, features: Array, *, threads: int = 1) -> Array:
         (feature, ...), NumPy or CuPy, NaN where missing. Taken as float32: wider numbers are
         rounded first.
     threads
-        CPU threads; they share the samples.
+        CPU threads, which share the samples; as many as :func:`eo.kernels.rows.threads` if None.
 
     Returns
     -------
@@ -141,7 +142,7 @@ def raw_scores(forest: Forest, features: Array, *, threads: int = 1, method: str
     features
         (feature, ...), NumPy or CuPy, NaN where missing.
     threads
-        CPU threads.
+        CPU threads, as for :func:`predict`.
     method
         ``auto``, or by name for tests and benchmarks: ``numba``, ``arrays`` or ``cuda``.
 
@@ -171,7 +172,7 @@ def raw_scores(forest: Forest, features: Array, *, threads: int = 1, method: str
     elif method == "numba":
         from eo.kernels.forest_blocks import block_scores
 
-        scores = block_scores(forest, samples, threads)
+        scores = block_scores(forest, samples, allowed() if threads is None else threads)
     else:
         scores = _by_arrays(xp, forest, samples)
     return scores

@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import Any
 
 from eo.core.xp import Array, namespace
+from eo.kernels.departure import one_sided
 
 __all__ = ["coverage", "darkening", "departure", "water_level"]
 
@@ -76,16 +77,12 @@ def departure(reflectance: Array, level: Array, sigma: Array) -> Array:
     The root mean square over bands of what is brighter; bands that are darker count nothing, so
     that shadows and cloud shadows stay at 0. float32 (y, x), NaN where there is no pixel.
     """
-    xp, _ = namespace(reflectance, level, sigma)
-    rise = xp.maximum((reflectance - level) / sigma, xp.float32(0))
-    return xp.sqrt((rise**2).mean(axis=0)).astype(xp.float32)
+    return one_sided(reflectance, level, sigma, above=True)
 
 
 def darkening(reflectance: Array, level: Array, sigma: Array) -> Array:
     """Return how far each pixel lies below the water in all bands together, as departure."""
-    xp, _ = namespace(reflectance, level, sigma)
-    fall = xp.maximum((level - reflectance) / sigma, xp.float32(0))
-    return xp.sqrt((fall**2).mean(axis=0)).astype(xp.float32)
+    return one_sided(reflectance, level, sigma, above=False)
 
 
 def coverage(rise: Array, threshold: float, *, width_px: int, resolved: bool = False) -> Array:
