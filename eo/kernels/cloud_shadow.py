@@ -20,7 +20,7 @@ from eo.kernels.morphology import swept, within
 from eo.kernels.rows import by_rows
 from eo.kernels.water import GREEN_LIFT, STABILISER, dark_floor, infrared_cuts, likely_water
 
-__all__ = ["cloud_shadow", "scene_shadow"]
+__all__ = ["cloud_shadow", "scene_shadow", "water_by_sample"]
 
 HEIGHT_M = (150.0, 8000.0)
 """Cloud base and top heights that are searched."""
@@ -88,7 +88,7 @@ def scene_shadow(
         reflectance[bands.index(infrared)],
         cloud=cloud,
         valid=valid,
-        water=_quick_water(reflectance, bands),
+        water=water_by_sample(reflectance, bands),
         visible=visible_mean(reflectance, bands),
         gsd_m=gsd_m,
         sun_azimuth_grid_deg=sun_azimuth_grid_deg,
@@ -96,8 +96,11 @@ def scene_shadow(
     )
 
 
-def _quick_water(reflectance: Array, bands: tuple[str, ...]) -> Array:
-    """Water as :func:`eo.kernels.water.likely_water` has it, its levels read off a sample."""
+def water_by_sample(reflectance: Array, bands: tuple[str, ...]) -> Array:
+    """Return water as :func:`eo.kernels.water.likely_water` has it, its levels from a sample.
+
+    bool (y, x) of `reflectance` (band, y, x) [1]; an order faster where there is infrared.
+    """
     xp, _ = namespace(reflectance)
     names = infrared_bands(bands)
     infrared = next((b for b in ("nir", "nir08") if b in bands), None)

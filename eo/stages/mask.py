@@ -17,13 +17,11 @@ from eo.kernels.cloud import CLEAR, CLOUD, NODATA, SHADOW, believable, classify
 from eo.kernels.darkness import darker_than_around
 from eo.kernels.morphology import wide_parts, within
 from eo.kernels.water import likely_water
+from eo.stages.mask_joint import SHIPS_SHOW_M, joint_mask
 from eo.stages.mask_peers import METHODS, best_method, cnn_mask, s2cloudless_mask
 from eo.stages.served_mask import ServedMask, read_served
 
 __all__ = ["MaskResult", "cloud_mask", "mask_scene"]
-
-SHIPS_SHOW_M = 15.0
-"""Pixel size up to which a ship is several pixels wide."""
 
 LEVELS = ("l1c", "l2a", "toar", "visual", "unknown")
 
@@ -65,9 +63,11 @@ def cloud_mask(
     gsd_m
         Pixel size on the ground [m].
     method
-        ``auto`` (the best at hand), ``spectral`` (own kernel), ``cnn`` (ukis-csmask, four or six
-        bands; up to 15 m pixels, what has the size of a ship is given back to clear) or
-        ``s2cloudless`` (ten Sentinel-2 L1C bands; cloud only, no shadow).
+        ``auto`` (the best trained mask at hand and the own kernel together, see
+        :mod:`eo.stages.mask_joint`; the own kernel alone where none is installed, or the level or
+        the bands are none that one was trained on), ``spectral`` (own kernel), ``cnn``
+        (ukis-csmask, four or six bands; up to 15 m pixels, what has the size of a ship is given
+        back to clear) or ``s2cloudless`` (ten Sentinel-2 L1C bands; cloud only, no shadow).
 
     Returns
     -------
@@ -88,11 +88,15 @@ def cloud_mask(
         xp, _ = namespace(reflectance)
         return xp.zeros(reflectance.shape[1:], dtype=xp.uint8)
     chosen = best_method(bands, level) if method == "auto" else method
+    if chosen == "spectral":
+        return classify(reflectance, bands, gsd_m=gsd_m)
     if chosen == "cnn":
-        return _ships_back(cnn_mask(reflectance, bands, level), reflectance, bands, gsd_m)
-    if chosen == "s2cloudless":
-        return s2cloudless_mask(reflectance, bands, level, gsd_m)
-    return classify(reflectance, bands, gsd_m=gsd_m)
+        trained = cnn_mask(reflectance, bands, level, gsd_m)
+    else:
+        trained = s2cloudless_mask(reflectance, bands, level, gsd_m)
+    if method == "auto":
+        return joint_mask(trained, reflectance, bands, gsd_m=gsd_m, shade_told=chosen == "cnn")
+    return trained if chosen == "s2cloudless" else _ships_back(trained, reflectance, bands, gsd_m)
 
 
 def _ships_back(mask: Array, reflectance: Array, bands: tuple[str, ...], gsd_m: float) -> Array:
@@ -193,6 +197,11 @@ def _checked(
     image: Array, bands: tuple[str, ...], level: str, gsd_m: float
 ) -> tuple[Array, tuple[str, ...]]:
     """Return the image as float32, after the checks that every method shares."""
+    if not hasattr(image, "__array_namespace__"):
+        raise SceneError(
+            f"an image is one NumPy or CuPy array of (band, y, x), found {type(image).__name__}; "
+            "bring the bands to one size and stack them"
+        )
     xp, _ = namespace(image)
     if image.ndim != 3 or image.shape[0] != len(bands):
         raise SceneError(

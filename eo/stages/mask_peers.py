@@ -18,8 +18,10 @@ import numpy as np
 
 from eo.core.errors import BandError, SceneError
 from eo.core.xp import Array, namespace, to_device, to_host
+from eo.kernels.darkness import block_means
 from eo.kernels.forest import Forest, predict
 from eo.kernels.lightgbm_text import read_lightgbm
+from eo.kernels.rows import threads
 
 __all__ = ["METHODS", "S2CLOUDLESS_BANDS", "best_method", "cnn_mask", "s2cloudless_mask"]
 
@@ -34,6 +36,8 @@ S2CLOUDLESS_BANDS = (
 _FOUR = ("blue", "green", "red", "nir")
 _SIX = (*_FOUR, "swir16", "swir22")
 _S2_GRID_M = 60.0
+_CNN_GRID_M = 30.0
+_CNN_TILE_PX = 256
 _S2_MODEL = "models/pixel_s2_cloud_detector_lightGBM_*.txt"
 _S2_THRESHOLD = 0.4
 _S2_AVERAGE_PX = 4
@@ -49,8 +53,12 @@ def best_method(bands: tuple[str, ...], level: str) -> str:
     return "spectral"
 
 
-def cnn_mask(reflectance: Array, bands: tuple[str, ...], level: str) -> Array:
+def cnn_mask(reflectance: Array, bands: tuple[str, ...], level: str, gsd_m: float) -> Array:
     """Return the mask of ukis-csmask: 0 no data, 1 clear, 2 cloud, 3 cloud shadow.
+
+    The network knows pixels of 30 m: a finer image is averaged to about that and its mask spread
+    again, which is also what its authors advise. An image smaller than the network's tile goes on
+    beyond its edges as its own mirror image, and holes are filled with the scene's medians.
 
     Raises
     ------
@@ -65,14 +73,34 @@ def cnn_mask(reflectance: Array, bands: tuple[str, ...], level: str) -> Array:
         raise SceneError(f"method 'cnn' knows levels l1c and l2a, found {level!r}; use spectral")
     wanted = _SIX if set(_SIX) <= set(bands) else _FOUR
     image, valid = _host(reflectance, bands, wanted, "cnn")
+    height, width = valid.shape
+    factor = min(max(1, round(_CNN_GRID_M / gsd_m)), height, width)
+    filled = _averaged(image, valid, factor)
+    rows, cols = filled.shape[1:]
+    beyond = [(0, max(0, _CNN_TILE_PX - n)) for n in (rows, cols)]
+    filled = np.pad(filled, ((0, 0), *beyond), mode="symmetric")
     from ukis_csmask.mask import CSmask
 
-    clean = np.ascontiguousarray(np.moveaxis(image, 0, -1))
     found = CSmask(
-        img=clean, band_order=list(wanted), product_level=product, nodata_value=0
-    ).csm.squeeze(-1)
+        img=np.ascontiguousarray(np.moveaxis(filled, 0, -1)),
+        band_order=list(wanted),
+        product_level=product,
+        intra_op_num_threads=threads(),
+    ).csm[:rows, :cols, 0]
+    found = found.repeat(factor, axis=0).repeat(factor, axis=1)[:height, :width]
     mask = np.where(found == 1, 2, np.where(found == 2, 3, 1))
     return _back(np.where(valid, mask, 0), reflectance)
+
+
+def _averaged(image: Any, valid: Any, factor: int) -> Any:
+    """Mean of the valid pixels of each block, and the band's median where there are none."""
+    (share,) = block_means(np, lambda v: (v.astype(np.float32),), (valid,), factor)
+    out = []
+    for band in image:
+        (mean,) = block_means(np, lambda a: (a,), (band,), factor)
+        middle = np.median(band[valid]) if valid.any() else 0.0
+        out.append(np.where(share > 0, mean / np.maximum(share, np.float32(1e-6)), middle))
+    return np.stack(out).astype(np.float32)
 
 
 def s2cloudless_mask(reflectance: Array, bands: tuple[str, ...], level: str, gsd_m: float) -> Array:
