@@ -18,16 +18,16 @@ off, for the comparison with the Cramer-Rao bound; `--clouds 0.4` adds cloud.
 Seeds 0-99 are for development: look at them, tune on them. Seeds 1000 and above are for judging:
 figures are reported from these alone, and nothing may be tuned on them.
 
-For work on the estimator, rendered scenes and ingested pixels are kept in OUT/SEASON; only
-measuring and finishing is done again with::
+For work on the estimator, rendered scenes and ingested pixels are kept in OUT/SEASON; all that
+follows, from the empty port on, is done again with::
 
     python benchmarks/freeboard_accuracy.py OUT --seeds 0:2 --groups low --remeasure
 
-(`--quick` always measures again), so that an unraised algorithm number does no harm. Reference
-parts are kept too: delete OUT/SEASON/run where those change. `--tidy` deletes scenes and run once
-the rows are written. `--tag NAME` keeps rows of another version of the estimator apart, in
-OUT/rows-NAME. All work is done in one thread (but BLAS: set OMP_NUM_THREADS=1); on two cores, run
-two calls with other seeds.
+(`--quick` always measures again), so that an unraised algorithm number does no harm; delete
+OUT/SEASON/run where ingest changes. A scene that fails ends the call. Scenes of an older simulator
+are rendered anew. `--tidy` deletes scenes and run once the rows are written. `--tag NAME` keeps
+rows of another version of the estimator apart, in OUT/rows-NAME. All work is done in one thread
+(but BLAS: set OMP_NUM_THREADS=1); on two cores, run two calls with other seeds.
 
 A row's `bound_m` is the estimator's own statement: `freeboard_bound_m` of the detection where
 there is one, else its strip's standard deviation over metres of strip per metre of height.
@@ -51,6 +51,7 @@ from machine import describe, save
 
 import eo
 from eo.core.config import load_campaign
+from eo.core.errors import OutputError
 from eo.sim import simulate
 from eo.sim.match import match_vessels
 
@@ -73,17 +74,25 @@ def run_season(group: str, seed: int, asked: argparse.Namespace, target: Path) -
     folder = asked.out / name
     options = season_options(group, seed, looks=asked.looks, clouds=asked.clouds, clean=asked.clean)
     start = time.perf_counter()
-    simulate(folder, options, workers=1)
+    try:
+        simulate(folder, options, workers=1)
+    except OutputError:  # rendered by an older simulator
+        shutil.rmtree(folder)
+        simulate(folder, options, workers=1)
     rendered = time.perf_counter()
     output = folder / "run"
     if asked.remeasure:
-        shutil.rmtree(output / "parts" / "measure", ignore_errors=True)
+        for phase in ("reference", "measure"):
+            shutil.rmtree(output / "parts" / phase, ignore_errors=True)
     campaign = load_campaign(folder / "campaign.yaml")
     rows: list[dict[str, Any]] = []
     # The fleet file plays no part before `finish`: the second run finds every part in place.
     for with_fleet in (True, False):
         chosen = campaign if with_fleet else replace(campaign, fleet=None)
-        eo.run(chosen, engine="serial", device="cpu")
+        done = eo.run(chosen, engine="serial", device="cpu")
+        if done.exit_code != 0:
+            failed = done.scenes[done.scenes["status"] == "failed"]
+            raise SystemExit(f"{name}: {len(failed)} scenes failed: {failed['reason'].iloc[0]}")
         rows += [
             {
                 "season": name,

@@ -21,6 +21,7 @@ AIMS: dict[str, dict[str, float]] = {
 """Largest errors allowed by group; besides: half of all clear looks measured, 90 % intervals that
 hold 85-95 %, a bias below a third of the RMSE, and, clean, 1.5 times the bound at most."""
 _Z90 = 1.6449
+_NEEDED = ("freeboard_m", "freeboard_sd_m", "bound_m", "fill", "fill_p05", "fill_p95", "true_fill")
 
 
 def group_of(row: pd.Series[Any]) -> str:
@@ -37,6 +38,8 @@ def summarise(rows: list[Row]) -> list[Row]:
     if not rows:
         return []
     table = pd.DataFrame(rows)
+    # Without any vessel found there are no columns of estimates.
+    table = table.reindex(columns=[*table.columns, *(c for c in _NEEDED if c not in table)])
     table["sun_group"] = table.apply(group_of, axis=1)
     order = ["low", "mid", "high", "ten", "ten-mid", "ten-high"]
     out: list[Row] = []

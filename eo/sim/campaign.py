@@ -46,7 +46,7 @@ log = logging.getLogger(__name__)
 Array = Any
 Progress = Callable[[int, int], None]
 
-VERSION = 3
+VERSION = 4
 """Raised whenever the same options give other pixels."""
 
 

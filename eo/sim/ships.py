@@ -120,7 +120,7 @@ def _plates(
     end = 0.5 * form.length_m
     front, aft = end - castle[0], -0.28 * form.length_m
     top = deck_m + castle[1]
-    bar = float(rng.uniform(0.10, 0.30))
+    bar = float(rng.uniform(0.05, 0.25))
     parts = bulwark(form, (front, end - 0.5), (top - 0.5, top + 1.0), side)
     parts += bulwark(form, (aft, front), (deck_m - 0.3, deck_m + bar), side, thick_m=0.08)
     if rng.random() < 1 / 6:

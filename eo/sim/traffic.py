@@ -112,11 +112,13 @@ def afloat_in_look(
             found.append(moored)
             if options.nuisances.tugs:
                 found += _alongside(rng, moored, port.berths[call.berth], call, when)
-    found += [
-        _waiting(options, ships[wait.vessel_id], wait, schedule.places[wait.place], wind_from_deg)
-        for wait in schedule.waits
-        if wait.begin <= when < wait.end
-    ]
+    for wait in schedule.waits:
+        if wait.begin <= when < wait.end:
+            spot = schedule.places[wait.place]
+            swinging = _waiting(options, ships[wait.vessel_id], wait, spot, wind_from_deg)
+            found.append(swinging)
+            if options.nuisances.tugs:
+                found += _bunkering(rng, swinging)
     if options.nuisances.anchored and options.extent_m > 900 and not len(schedule.places):
         found += _anchored(options, port, when, wind_from_deg)
     if options.nuisances.small_craft:
@@ -218,23 +220,34 @@ def _alongside(
 ) -> list[Afloat]:
     """Tugs near arrival and departure; a bunker barge now and then in between."""
     edge = min(when - call.arrival, call.departure - when)
+    out = berth.outward_deg
     found = []
     if edge < dt.timedelta(hours=5) or rng.random() < 0.08:
         for sign in (-1, 1)[: int(rng.integers(1, 3))]:
             size = (float(rng.uniform(24, 34)), float(rng.uniform(8.5, 11.5)))
             along = sign * rng.uniform(0.2, 0.36) * ship.length_m
-            found.append(_beside(rng, ship, berth, along_m=along, size=size, kind="tug"))
+            found.append(_beside(rng, ship, out, along_m=along, size=size, kind="tug"))
     elif rng.random() < 0.2:
         size = (float(rng.uniform(38, 55)), float(rng.uniform(8.0, 10.5)))
         along = float(rng.uniform(-0.2, 0.2)) * ship.length_m
-        found.append(_beside(rng, ship, berth, along_m=along, size=size, kind="barge"))
+        found.append(_beside(rng, ship, out, along_m=along, size=size, kind="barge"))
     return found
+
+
+def _bunkering(rng: np.random.Generator, ship: Afloat) -> list[Afloat]:
+    """Return a bunker barge beside every eighth ship at anchor, on either side."""
+    if rng.random() > 1 / 8:
+        return []
+    side = ship.bearing_deg + (90.0 if rng.random() < 0.5 else -90.0)
+    size = (float(rng.uniform(38, 55)), float(rng.uniform(8.0, 10.5)))
+    along = float(rng.uniform(-0.2, 0.2)) * ship.length_m
+    return [_beside(rng, ship, side, along_m=along, size=size, kind="barge")]
 
 
 def _beside(
     rng: np.random.Generator,
     ship: Afloat,
-    berth: BerthPlan,
+    outward_deg: float,
     *,
     along_m: float,
     size: tuple[float, float],
@@ -245,7 +258,7 @@ def _beside(
     x, y = (
         np.array([ship.x_m, ship.y_m])
         + along_m * _vector(ship.bearing_deg)
-        + out * _vector(berth.outward_deg)
+        + out * _vector(outward_deg)
     )
     bearing = (ship.bearing_deg + (180 if rng.random() < 0.5 else 0) + rng.normal(0, 2)) % 360
     style = int(rng.integers(2**31))
