@@ -132,7 +132,9 @@ def predict(forest: Forest, features: Array, *, threads: int | None = None) -> A
     return scores[0] if forest.classes == 1 else scores
 
 
-def raw_scores(forest: Forest, features: Array, *, threads: int = 1, method: str = "auto") -> Array:
+def raw_scores(
+    forest: Forest, features: Array, *, threads: int | None = None, method: str = "auto"
+) -> Array:
     """Return the sums of leaves, float64 (class, ...), as :func:`predict` before its link.
 
     Parameters
