@@ -36,7 +36,9 @@ def hull_pixels(rng, *, width, beam=17.0, sigma_px=0.6, noise=0.002, half_length
     return values, across, along / half_length
 
 
-def batch_of(hulls, *, beam=17.0, reach=30.0):
+def batch_of(hulls, *, beam=17.0, reach=30.0, shared=False):
+    spread = np.diag([0.04, *[0.0036] * 4])
+    spread[1:, 1:] += 0.0144
     count, most = len(hulls), max(h[1].size for h in hulls)
     values = np.zeros((count, 4, most))
     across, along, valid = (np.zeros((count, most)) for _ in range(3))
@@ -56,13 +58,14 @@ def batch_of(hulls, *, beam=17.0, reach=30.0):
         centre_sd_m=1.5 * one,
         skew_sd_m=0.8 * one,
         pixel_m=PIXEL_M * one,
-        psf_sigma_px=0.6 * one,
-        psf_sigma_sd_px=0.12 * one,
-        shade_ratio=np.full((count, 4), SHADE),
-        shade_ratio_sd=0.06 * one,
-        shade_ratio_common_sd=0.12 * one,
-        deck_shade_m=1.5 * one,
+        common_mean=np.tile([np.log(0.6), *[SHADE] * 4], (count, 1)),
+        common_precision=np.tile(np.linalg.inv(spread), (count, 1, 1)),
+        deck_shade=1.0 * one,
         band_shift_sd_m=0.45 * one,
+        trim_sd_m=0.3 * one,
+        width_mean_m=7.0 * one,
+        width_sd_m=8.0 * one,
+        scene=np.zeros(count) if shared else np.arange(float(count)),
     )
 
 

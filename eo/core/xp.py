@@ -12,7 +12,9 @@ from typing import Any
 
 from eo.core.errors import DeviceError
 
-__all__ = ["Array", "gpu_count", "namespace", "resolve_device", "to_device", "to_host"]
+__all__ = [
+    "Array", "constant_like", "gpu_count", "namespace", "resolve_device", "to_device", "to_host",
+]  # fmt: skip
 
 Array = Any
 """A NumPy or CuPy array (or another array-API array, in tests)."""
@@ -86,3 +88,11 @@ def to_host(array: Array) -> Array:
     if type(array).__module__.partition(".")[0] == "cupy":
         return array.get()
     return array
+
+
+def constant_like(values: Any, like: Array) -> Array:
+    """Return plain numbers as a float64 array where `like` lives."""
+    xp, _ = namespace(like)
+    if xp.__name__ == "cupy":
+        return xp.asarray(values, dtype=xp.float64)
+    return xp.asarray(values, dtype=xp.float64, device=like.device)

@@ -31,24 +31,31 @@ from __future__ import annotations
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from eo.core.xp import Array, namespace
+import numpy as np
+
+from eo.core.xp import Array, constant_like, namespace
+from eo.kernels.profile_bins import bin_pixels
 from eo.kernels.profile_columns import (
-    SHADE,
+    BLUR,
+    COLUMNS,
+    DECK,
+    SHARED,
     WATER,
     ProfileBatch,
     ProfileState,
-    column_shapes,
 )
+from eo.kernels.profile_curve import between, curve_at
 from eo.kernels.profile_model import evaluate
 from eo.kernels.profile_noise import BestFit, pick_best, reweigh, width_information
-from eo.kernels.profile_priors import Levels, level_priors, start_state
+from eo.kernels.profile_priors import Levels, level_priors, relaid, start_state
+from eo.kernels.profile_scene import message_of, with_neighbours
 
 __all__ = ["ProfileBatch", "ProfileFit", "profile_likelihood"]
 
-_COARSE = 17
-_MIDDLE = 9
-_FINE = 21
-_STEPS = (4, 1, 1)
+_COARSE = 11
+_MIDDLE = 7
+_FINE = 13
+_STEPS = (3, 1, 2)
 """Widths tried over the whole range, about the best of them, and within the peak; and the
 steps that each round takes. ln L is smooth on the scale of the blur, which the first widths
 resolve."""
@@ -80,12 +87,20 @@ class ProfileFit:
     """(vessel,) lit less shaded water in units of the water's noise, best band."""
     deck_contrast: Array
     """(vessel,) deck against water in units of the water's noise, best band."""
-    shade_excess: Array
-    """(vessel,) residual in and beyond the strip, in units of the water's noise, mean of bands
-    and of the pixels there: large where something else lies alongside."""
+    edges_m: Array
+    """(vessel, 3) sunlit and shaded edge of the deck, and the shade's far edge, across [m]."""
+    skew_m: Array
+    """(vessel,) fitted skew of the axis: place across at along = 1 [m]."""
+    model: Array
+    """(vessel, band, pixel) the best fit."""
+    information: Array
+    """(vessel, 7 + 2 band, 7 + 2 band) information of shared parameters and width, priors of the
+    shared ones included; see :mod:`eo.kernels.profile_columns` for their order."""
+    shared: Array
+    """(vessel, 6 + 2 band) shared parameters of the best fit."""
 
 
-def profile_likelihood(batch: ProfileBatch, *, at_once: int = 1) -> ProfileFit:
+def profile_likelihood(batch: ProfileBatch, *, at_once: int = 8) -> ProfileFit:
     """Fit eq. (1) to every vessel of a batch and return ln L over its widths.
 
     Parameters
@@ -93,8 +108,7 @@ def profile_likelihood(batch: ProfileBatch, *, at_once: int = 1) -> ProfileFit:
     batch
         Pixels and priors; see :class:`~eo.kernels.profile_columns.ProfileBatch`.
     at_once
-        Vessels worked on together: one fills a core's cache; a GPU wants hundreds (about 12 MB
-        each at 700 pixels).
+        Vessels worked on together: a few fill a core's cache; a GPU wants hundreds.
 
     Returns
     -------
@@ -112,46 +126,76 @@ def profile_likelihood(batch: ProfileBatch, *, at_once: int = 1) -> ProfileFit:
     dozens of valid ones.
     """
     xp, _ = namespace(batch.values, batch.across_m, batch.along, batch.valid, batch.widths_m)
+    count = batch.values.shape[0]
+    chunks = [slice(start, min(start + at_once, count)) for start in range(0, count, at_once)]
+    begun = [_begin(_some(batch, chunk), xp) for chunk in chunks]
+    if count > 1:
+        told = [start.message for start in begun]
+        precision, mean = (xp.concat([each[k] for each in told], axis=0) for k in (0, 1))
+        batch = with_neighbours(batch, precision, mean, xp)
     fits = [
-        _fit_some(_some(batch, slice(start, start + at_once)), xp)
-        for start in range(0, batch.values.shape[0], at_once)
+        _finish(_some(batch, chunk), start, xp) for chunk, start in zip(chunks, begun, strict=True)
     ]
     return ProfileFit(
         **{
-            item.name: xp.concatenate([getattr(fit, item.name) for fit in fits])
+            item.name: xp.concat([getattr(fit, item.name) for fit in fits], axis=0)
             for item in fields(ProfileFit)
         }
     )
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Begun:
+    """A batch's fit before its vessels hear of each other."""
+
+    nodes: Array
+    state: ProfileState
+    levels: Levels
+    message: tuple[Array, Array]
+
+
 def _some(batch: ProfileBatch, some: slice) -> ProfileBatch:
     """Return some vessels of a batch."""
-    return ProfileBatch(**{item.name: getattr(batch, item.name)[some] for item in fields(batch)})
+    return ProfileBatch(
+        **{item.name: getattr(batch, item.name)[some, ...] for item in fields(batch)}
+    )
 
 
-def _fit_some(batch: ProfileBatch, xp: Any) -> ProfileFit:
-    """Fit vessels together: coarse widths, finer ones about the best, then the peak itself."""
+def _begin(batch: ProfileBatch, xp: Any) -> _Begun:
+    """Fit vessels together: coarse widths, then finer ones about the best; choose the last."""
     last = batch.widths_m[:, -1:]
     # Denser towards 0, where freeboards are.
-    nodes = last * (xp.arange(_COARSE) / (_COARSE - 1.0)) ** 1.6
+    nodes = last * constant_like((np.arange(_COARSE) / (_COARSE - 1.0)) ** 1.6, last)
     state = start_state(batch, nodes, xp)
     levels = level_priors(batch, state, xp)
-    state, best, _ = _fit(batch, levels, state, widths_m=nodes, steps=_STEPS[0], xp=xp)
+    state, levels, best = _fit(batch, levels, state, widths_m=nodes, steps=_STEPS[0], xp=xp)
     gap = 0.08 * last + 0.2 * batch.pixel_m[:, None]
     nodes, state = _with_nodes(state, nodes, best.width_m[:, None], gap, _MIDDLE, xp=xp)
-    state, best, shapes = _fit(batch, levels, state, widths_m=nodes, steps=_STEPS[1], xp=xp)
-    bound, inflation = width_information(batch, state, best, xp)
+    state, levels, best = _fit(batch, levels, state, widths_m=nodes, steps=_STEPS[1], xp=xp)
+    bound, inflation, information = width_information(batch, state, levels, best, xp)
+    message = message_of(batch, best.shared, information, inflation, xp)
     reach = xp.minimum(4.5 * bound * xp.sqrt(inflation), 0.4 * last[:, 0])[:, None]
     nodes, state = _with_nodes(state, nodes, best.width_m[:, None], reach, _FINE, xp=xp)
+    return _Begun(nodes=nodes, state=state, levels=levels, message=message)
+
+
+def _finish(batch: ProfileBatch, begun: _Begun, xp: Any) -> ProfileFit:
+    """Take the last steps, under what the scene's other vessels say, and report."""
+    nodes, state = begun.nodes, begun.state
+    levels = relaid(batch, begun.levels, state, xp)
+    bins = bin_pixels(batch, state, xp)
     for _ in range(_STEPS[2]):
-        state = evaluate(batch, shapes, levels, state, nodes, xp=xp, move=True).state
-    evaluation = evaluate(batch, shapes, levels, state, nodes, xp=xp, move=False)
-    best = pick_best(batch, shapes, evaluation, nodes, xp)
-    bound, inflation = width_information(batch, state, best, xp)
+        state = evaluate(batch, bins, levels, state, nodes, xp=xp, move=True).state
+    evaluation = evaluate(batch, bins, levels, state, nodes, xp=xp, move=False)
+    best = pick_best(batch, state, evaluation, nodes, xp)
+    bound, inflation, information = width_information(batch, state, levels, best, xp)
     logl = evaluation.log_likelihood
     logl = (logl - xp.max(logl, axis=1, keepdims=True)) / inflation[:, None]
-    logl = _interpolated(nodes, logl[..., None], batch.widths_m, xp)[..., 0]
-    return _report(batch, state, best, logl=logl, bound=bound, inflation=inflation, xp=xp)
+    logl = curve_at(nodes, logl, batch.widths_m, xp)
+    return _report(
+        batch, state, best, logl=logl, bound=bound, inflation=inflation,
+        information=information, xp=xp,
+    )  # fmt: skip
 
 
 def _fit(
@@ -162,41 +206,30 @@ def _fit(
     widths_m: Array,
     steps: int,
     xp: Any,
-) -> tuple[ProfileState, BestFit, Array]:
+) -> tuple[ProfileState, Levels, BestFit]:
     """Take some steps at all widths, then weigh the pixels anew by the best one's residuals."""
-    shapes = column_shapes(batch, state, xp)
+    bins = bin_pixels(batch, state, xp)
     for _ in range(steps):
-        state = evaluate(batch, shapes, levels, state, widths_m, xp=xp, move=True).state
-    evaluation = evaluate(batch, shapes, levels, state, widths_m, xp=xp, move=False)
-    best = pick_best(batch, shapes, evaluation, widths_m, xp)
+        state = evaluate(batch, bins, levels, state, widths_m, xp=xp, move=True).state
+    evaluation = evaluate(batch, bins, levels, state, widths_m, xp=xp, move=False)
+    best = pick_best(batch, state, evaluation, widths_m, xp)
     state = reweigh(batch, state, best, xp)
-    return state, best, column_shapes(batch, state, xp)
+    return state, relaid(batch, levels, state, xp), best
 
 
 def _with_nodes(
     state: ProfileState, nodes: Array, middle: Array, reach: Array, count: int, *, xp: Any
 ) -> tuple[Array, ProfileState]:
     """Add `count` widths within `reach` of `middle`; their state is interpolated."""
-    extra = middle + reach * xp.linspace(-1.0, 1.0, count)
-    extra = xp.clip(extra, 0.0, nodes[:, -1:])
-    more = xp.sort(xp.concatenate([nodes, extra], axis=1), axis=1)
-    steps = state.steps.reshape(*nodes.shape, -1)
-    steps = _interpolated(nodes, steps, more, xp)
+    extra = middle + reach * constant_like(np.linspace(-1.0, 1.0, count), middle)
+    extra = xp.minimum(xp.clip(extra, 0.0, None), nodes[:, -1:])
+    more = xp.sort(xp.concat([nodes, extra], axis=1), axis=1)
+    flat = xp.reshape(state.steps, (*nodes.shape, -1))
     return more, replace(
         state,
-        shared=_interpolated(nodes, state.shared, more, xp),
-        steps=steps.reshape(*more.shape, *state.steps.shape[2:]),
+        shared=between(nodes, state.shared, more, xp),
+        steps=xp.reshape(between(nodes, flat, more, xp), (*more.shape, *state.steps.shape[2:])),
     )
-
-
-def _interpolated(nodes: Array, values: Array, at: Array, xp: Any) -> Array:
-    """Interpolate (vessel, node, ...) linearly to (vessel, width, ...); nodes ascend."""
-    below = xp.sum(nodes[:, None, :] <= at[..., None], axis=-1) - 1
-    below = xp.clip(below, 0, nodes.shape[1] - 2)
-    rows = xp.arange(nodes.shape[0])[:, None]
-    start, end = nodes[rows, below], nodes[rows, below + 1]
-    part = xp.clip((at - start) / xp.maximum(end - start, 1e-9), 0.0, 1.0)[..., None]
-    return values[rows, below] * (1.0 - part) + values[rows, below + 1] * part
 
 
 def _report(
@@ -207,29 +240,32 @@ def _report(
     logl: Array,
     bound: Array,
     inflation: Array,
+    information: Array,
     xp: Any,
 ) -> ProfileFit:
-    water, shade = best.levels[..., WATER], best.levels[..., SHADE]
-    safe = xp.where(xp.abs(water) > 1e-6, water, 1e-6)
+    bands = batch.values.shape[1]
+    water = best.levels[..., WATER - COLUMNS.start]
+    deck = best.levels[..., DECK - COLUMNS.start]
     left, right = best.shared[:, 0], best.shared[:, 1]
-    blur = xp.exp(best.shared[:, 2]) / batch.pixel_m
-    beside = (batch.across_m > right[:, None]) & (batch.valid > 0)
-    beside = beside & (batch.across_m < (right + best.width_m + 2.0 * batch.pixel_m)[:, None])
-    excess = xp.mean(best.residual / state.noise[..., None], axis=1)
-    count = xp.maximum(xp.sum(beside, axis=1), 1)
-    clear = (water - shade) / state.noise
+    ratio = best.shared[:, SHARED + bands :]
+    clear = (1.0 - ratio) * state.wet / state.noise
+    seen = clear**2 + 1e-9
     return ProfileFit(
         log_likelihood=logl,
         width_m=best.width_m,
         width_bound_m=bound,
         inflation=inflation,
         # Bands in which shade shows say what the ratio is.
-        shade_ratio=xp.sum(shade / safe * clear**2, axis=1) / xp.sum(clear**2 + 1e-9, axis=1),
+        shade_ratio=xp.sum(ratio * seen, axis=1) / xp.sum(seen, axis=1),
         centre_m=0.5 * (left + right),
         beam_m=right - left,
-        blur_px=blur,
+        blur_px=xp.exp(best.shared[:, BLUR]),
         noise=state.noise,
         contrast=xp.max(clear, axis=1),
-        deck_contrast=xp.max(xp.abs(best.levels[..., 0] - water) / state.noise, axis=1),
-        shade_excess=xp.sum(xp.where(beside, excess, 0.0), axis=1) / count,
+        deck_contrast=xp.max(xp.abs(deck - water) / state.noise, axis=1),
+        edges_m=xp.stack([left, right, right + best.width_m], axis=-1),
+        skew_m=state.skew_m,
+        model=batch.values - best.residual,
+        information=information,
+        shared=best.shared,
     )

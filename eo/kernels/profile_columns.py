@@ -1,8 +1,9 @@
 """What the blurred three-level profile is made of: a hull's pixels, and the model's pieces.
 
-Equations (1) to (5) stand in :mod:`eo.kernels.profile`. Every column is a class's share of the
-pixel (deck, water, shade) times a smooth factor; together with the densities at the three edges
-they make up the model and all its derivatives.
+Equations (1) to (5) stand in :mod:`eo.kernels.profile`. A piece is a function of the place across
+the hull, alone or times the place along it: a class's share of the pixel (deck, water, shade)
+times a smooth factor, or a density at one of the three edges. They make up the model and all its
+derivatives.
 """
 
 from __future__ import annotations
@@ -13,38 +14,38 @@ from typing import Any
 from eo.core.xp import Array
 
 __all__ = [
-    "COLUMNS",
-    "EDGES",
-    "LEE",
-    "MARGIN",
-    "OUTER_EDGE",
-    "PIECES",
-    "SHADE",
-    "SHARED",
-    "TILT",
-    "WATER",
-    "ProfileBatch",
-    "ProfileState",
-    "column_shapes",
-    "model_pieces",
-]
+    "BLUR", "COLUMNS", "COLUMN_COUNT", "DECK", "FUNCTIONS", "GAS", "LEE", "MARGIN", "MARGIN_ALL",
+    "OUTER", "PIECES", "SHADE", "SHARED", "SKEW", "TILT", "TIMED", "TIMED_GAS", "TRIM", "WATER",
+    "ZAS", "ProfileBatch", "ProfileState", "profile_functions", "smooth_factors",
+]  # fmt: skip
 
-_CLASS = (0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 2)
-"""Class (deck, water, shade) of the columns: deck 1, along, pipe rack, middle, deck shade, tilt,
-margin; water 1, across, along, lee; shade 1."""
-TILT, MARGIN, WATER, LEE, SHADE = 5, 6, 7, 10, 11
-"""Columns that others must know."""
+# Functions of the place across, in order; those marked t come again times the place along.
+SHADE = 0
+ZAS = slice(1, 4)
+"""z p(z) at the edges a, b, b + w: what the blur moves."""
+GAS = slice(4, 7)
+"""p(z) / q at the edges (t): what moves them."""
+OUTER = 6
+"""That of the outer edge."""
+_FREE = slice(7, 18)
+LEE, _PIPE, _BROAD, TILT, MARGIN, BOX, WATER, DECK = 8, 9, 10, 11, 12, 13, 16, 17
+FUNCTIONS = 18
+COLUMNS = slice(7, 20)
+"""Pieces whose levels are free in every band: water across, lee, pipe rack, middle, tilt and
+margin of the deck, three stretches that pipes may shade, water (t), deck (t)."""
+COLUMN_COUNT = 13
+TIMED_GAS = slice(20, 23)
+PIECES = 23
 SHARED = 6
-"""Shared parameters: edges a and b, ln q, shade ratio, margin, skew; then one shift per band."""
-COLUMNS = len(_CLASS)
-EDGES = slice(COLUMNS, COLUMNS + 3)
-OUTER_EDGE = COLUMNS + 2
-"""Index of the shade's outer edge among the pieces: the columns; densities at the edges a, b,
-b + w; the same times `along`; and z p(z) at the three edges."""
-PIECES = COLUMNS + 9
+BLUR, MARGIN_ALL, SKEW, TRIM = 2, 3, 4, 5
+"""Shared parameters: edges a and b [m], ln sigma [px], margin, skew and trim [m]; then each band's
+shift [m] and each band's shade ratio."""
+
 _PIPE_RACK_M = 2.0
-_PIPE_HALF_M = 1.5
-"""Half the width of a pipe rack; its shadow on the deck begins there."""
+_PIPE_HALF_M = 1.4
+"""Half the width of a pipe rack; its shade on the deck begins there."""
+_PIPE_HEIGHTS_M = (0.0, 0.8, 1.6, 2.4)
+"""Heights of what stands along the axis, between which the deck may be shaded."""
 _MIDDLE_SHARE = 0.45
 """Fittings stand on the middle half of a deck: sd of their hump, of the half beam."""
 _MARGIN_M = 2.0
@@ -68,6 +69,11 @@ class ProfileBatch:
     """(vessel, pixel) 1 where the pixel is used, else 0."""
     widths_m: Array
     """(vessel, width) strip widths asked, ascending, evenly spaced from 0 [m]."""
+    width_mean_m: Array
+    """(vessel,) where a strip's width is to be expected [m]: steers the search and what a scene's
+    vessels tell each other; ln L is free of it."""
+    width_sd_m: Array
+    """(vessel,) its sd [m]."""
     beam_m: Array
     """(vessel,) prior mean of the deck's width [m]."""
     beam_sd_m: Array
@@ -76,23 +82,22 @@ class ProfileBatch:
     """(vessel,) sd of the hull's place across [m]."""
     skew_sd_m: Array
     """(vessel,) sd of the axis's place across at along = 1, from the heading's error [m]."""
+    trim_sd_m: Array
+    """(vessel,) sd of the strip's width at along = 1 less that amidships, from trim [m]."""
     pixel_m: Array
     """(vessel,) pixel size as seen across the hull [m]: root of the sum of squares of the
     pixel's two edges along the normal."""
-    psf_sigma_px: Array
-    """(vessel,) prior mean of the point spread's sigma, detector aperture included [px]."""
-    psf_sigma_sd_px: Array
-    """(vessel,) its sd [px]."""
-    shade_ratio: Array
-    """(vessel, band) prior mean of shaded over lit water."""
-    shade_ratio_sd: Array
-    """(vessel,) sd of that ratio, band by band."""
-    shade_ratio_common_sd: Array
-    """(vessel,) sd of an offset of the ratio that all bands share."""
-    deck_shade_m: Array
-    """(vessel,) length across of the shadow that a deck's pipes throw on the deck [m]."""
+    common_mean: Array
+    """(vessel, 1 + band) prior mean of what a scene's vessels share: ln of the point spread's
+    sigma, detector aperture included [ln px], and shaded over lit water in each band."""
+    common_precision: Array
+    """(vessel, 1 + band, 1 + band) inverse of its covariance."""
+    deck_shade: Array
+    """(vessel,) metres of shadow, across, per metre of what stands on the deck."""
     band_shift_sd_m: Array
     """(vessel,) sd of a band's own place across the hull [m]: bands are taken one after another."""
+    scene: Array
+    """(vessel,) number of her scene; vessels of one number share point spread and sky."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -100,8 +105,7 @@ class ProfileState:
     """Where the fit stands."""
 
     shared: Array
-    """(vessel, width, 6 + band) a [m], b [m], ln q, offset of the shade ratio, margin, skew [m],
-    and each band's shift [m]."""
+    """(vessel, width, 6 + 2 band); the skew counts from that of the bins."""
     steps: Array
     """(vessel, width, band, 3) steps of the levels at the edges a, b, b + w, from the last
     evaluation: what a band's shift moves."""
@@ -110,25 +114,33 @@ class ProfileState:
     noise: Array
     """(vessel, band) sd of the water's noise."""
     edges_m: Array
-    """(vessel, 2) deck edges about which margin and lee are laid."""
+    """(vessel, 2) deck edges about which margin, pipes and lee are laid."""
+    wet: Array
+    """(vessel, band) level of lit water at the strip, of which the shade's level is a share."""
+    skew_m: Array
+    """(vessel,) skew that the places across are already cleared of [m]."""
 
 
-def column_shapes(batch: ProfileBatch, state: ProfileState, xp: Any) -> Array:
-    """Return the smooth factors (vessel, column, pixel) that the shares are multiplied with."""
-    u, t = batch.across_m, batch.along
-    left, right = state.edges_m[:, :1], state.edges_m[:, 1:]
-    one = xp.ones_like(u)
+def smooth_factors(u: Array, edges_m: Array, xp: Any) -> Array:
+    """Return the factors (vessel, 6, place) of the free functions but boxes, water and deck.
+
+    Parameters
+    ----------
+    u
+        (vessel, place) places across [m].
+    edges_m
+        (vessel, 2) deck edges.
+    """
+    left, right = edges_m[:, :1], edges_m[:, 1:]
     middle = 0.5 * (left + right)
-    half = xp.maximum(0.5 * (right - left), 1.0)
+    half = xp.maximum(0.5 * (right - left), xp.ones_like(left))
     pipe = xp.exp(-0.5 * ((u - middle) / _PIPE_RACK_M) ** 2)
     broad = xp.exp(-0.5 * ((u - middle) / (_MIDDLE_SHARE * half)) ** 2)
-    long = batch.deck_shade_m[:, None]
-    shaded = u - middle - _PIPE_HALF_M - 0.5 * long
-    shaded = xp.exp(-0.5 * (shaded / (0.4 * long + 1.0)) ** 2)
     tilt = xp.clip((u - middle) / half, -1.5, 1.5)
-    margin = xp.exp(-0.5 * (xp.minimum(u - right, 0.0) / _MARGIN_M) ** 2)
-    lee = xp.where(u > right, xp.exp(-0.5 * ((u - right) / _LEE_M) ** 2), 0.0)
-    return xp.stack([one, t, pipe, broad, shaded, tilt, margin, one, u / 50.0, t, lee, one], axis=1)
+    nothing = xp.zeros_like(u)
+    margin = xp.exp(-0.5 * (xp.minimum(u - right, nothing) / _MARGIN_M) ** 2)
+    lee = xp.where(u > right, xp.exp(-0.5 * ((u - right) / _LEE_M) ** 2), nothing)
+    return xp.stack([u / 50.0, lee, pipe, broad, tilt, margin], axis=1)
 
 
 def _normal_cdf_pdf(z: Array, xp: Any) -> tuple[Array, Array]:
@@ -136,7 +148,7 @@ def _normal_cdf_pdf(z: Array, xp: Any) -> tuple[Array, Array]:
 
     Written out since NumPy has none and SciPy's and CuPy's stand in different places.
     """
-    size = xp.minimum(xp.abs(z), 12.0)
+    size = xp.clip(xp.abs(z), 0.0, 12.0)
     pdf = 0.3989422804014327 * xp.exp(-0.5 * size * size)
     k = 1.0 / (1.0 + 0.2316419 * size)
     tail = k * (
@@ -146,25 +158,52 @@ def _normal_cdf_pdf(z: Array, xp: Any) -> tuple[Array, Array]:
     return xp.where(z > 0, 1.0 - tail, tail), pdf
 
 
-def model_pieces(
-    batch: ProfileBatch, shapes: Array, shared: Array, widths_m: Array, xp: Any
+def pipe_places(batch: ProfileBatch, edges_m: Array, xp: Any) -> Array:
+    """Return where stretches of deck begin and end (vessel, 4) that pipes may shade [m]."""
+    start = 0.5 * (edges_m[:, 0] + edges_m[:, 1]) + _PIPE_HALF_M
+    return xp.stack([start + h * batch.deck_shade for h in _PIPE_HEIGHTS_M], axis=-1)
+
+
+def profile_functions(
+    batch: ProfileBatch,
+    u: Array,
+    *,
+    factors: Array,
+    edges_m: Array,
+    shared: Array,
+    widths_m: Array,
+    xp: Any,
 ) -> Array:
-    """Return the pieces (vessel, width, piece, pixel) that model and derivatives are made of."""
-    t = batch.along[:, None, :]
-    u = batch.across_m[:, None, :] - shared[..., 5:6] * t
-    a, b = shared[..., 0:1], shared[..., 1:2]
-    scale = xp.exp(-shared[..., 2:3])
-    z = [(u - a) * scale, (u - b) * scale, (u - b - widths_m[..., None]) * scale]
+    """Return the functions (vessel, width, function, place) of the place across.
+
+    Parameters
+    ----------
+    u
+        (vessel, place) or (vessel, 1, place) places across, cleared of skew [m].
+    factors
+        What :func:`smooth_factors` returned for them.
+    shared
+        (vessel, width, parameter).
+    widths_m
+        (vessel, width).
+    """
+    u = u[:, None, :]
+    b = shared[..., 1:2]
+    scale = xp.exp(-shared[..., BLUR : BLUR + 1]) / batch.pixel_m[:, None, None]
+    z = [(u - place) * scale for place in (shared[..., 0:1], b, b + widths_m[..., None])]
     (p_a, g_a), (p_b, g_b), (p_s, g_s) = (_normal_cdf_pdf(item, xp) for item in z)
     deck, shade = p_a - p_b, p_b - p_s
-    shares = (deck, 1.0 - deck - shade, shade)
+    water = 1.0 - deck - shade
+    # A stretch of shaded deck ends at the deck's edge.
+    places = xp.minimum(pipe_places(batch, edges_m, xp)[:, None, :], b)
+    cdf = [_normal_cdf_pdf((u - places[..., k : k + 1]) * scale, xp)[0] for k in range(4)]
     densities = [g_a * scale, g_b * scale, g_s * scale]
-    pieces = xp.empty((*u.shape[:2], PIECES, u.shape[2]))
-    for k, kind in enumerate(_CLASS):
-        xp.multiply(shares[kind], shapes[:, None, k], out=pieces[:, :, k])
-    for k, density in enumerate(densities):
-        pieces[:, :, COLUMNS + k] = density
-        xp.multiply(t, density, out=pieces[:, :, COLUMNS + 3 + k])
-    for k, (place, density) in enumerate(zip(z, (g_a, g_b, g_s), strict=True)):
-        xp.multiply(place, density, out=pieces[:, :, COLUMNS + 6 + k])
-    return pieces
+    blurs = [place * density for place, density in zip(z, (g_a, g_b, g_s), strict=True)]
+    wet = [water * factors[:, None, k] for k in (0, 1)]
+    aboard = [deck * factors[:, None, k] for k in (2, 3, 4, 5)]
+    boxes = [cdf[k] - cdf[k + 1] for k in range(3)]
+    return xp.stack([shade, *blurs, *densities, *wet, *aboard, *boxes, water, deck], axis=-2)
+
+
+TIMED = (DECK, WATER, 4, 5, 6)
+"""Functions that come again times the place along: pieces 18 and on."""

@@ -11,25 +11,39 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-from eo.core.xp import Array
+import numpy as np
+
+from eo.core.xp import Array, constant_like
+from eo.kernels.profile_bins import ProfileBins
 from eo.kernels.profile_columns import (
+    BLUR,
+    COLUMN_COUNT,
     COLUMNS,
-    EDGES,
+    DECK,
+    GAS,
     LEE,
     MARGIN,
-    OUTER_EDGE,
+    MARGIN_ALL,
+    OUTER,
     PIECES,
     SHADE,
     SHARED,
+    SKEW,
     TILT,
+    TIMED_GAS,
+    TRIM,
     WATER,
+    ZAS,
     ProfileBatch,
     ProfileState,
-    model_pieces,
+    profile_functions,
 )
 from eo.kernels.profile_priors import Levels
 
 __all__ = ["Evaluation", "evaluate"]
+
+_OWN = SHARED + 2
+"""Parameters that a band's pixels see: the six of all bands, its own shift and shade ratio."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -41,25 +55,20 @@ class Evaluation:
     log_likelihood: Array
     """(vessel, width) at the state before the step."""
     levels: Array
-    """(vessel, width, band, column) levels of the columns."""
+    """(vessel, width, band, column) levels of the free columns."""
     slopes: Array
-    """(vessel, width, band, piece, 6 + band) derivative of the model by the shared parameters, as
+    """(vessel, width, band, piece, 8) derivative of the model by a band's parameters, as
     combinations of the pieces."""
     full: Array
     """(vessel, width, band, piece) the model itself, as a combination of the pieces."""
-    width_slope: Array
-    """(vessel, width, band) derivative by the strip's width, per unit of the outer edge's piece.
-    """
-    inverse: Array
-    """(vessel, width, band, column, column) inverse normal matrices of the levels."""
-    shared_normal: Array
-    """(vessel, width, 6 + band, 6 + band) normal matrix of the shared parameters, levels
-    eliminated."""
+    outer_step: Array
+    """(vessel, width, band) step of the level at the outer edge: derivative by the strip's width,
+    per unit of that edge's piece."""
 
 
 def evaluate(
     batch: ProfileBatch,
-    shapes: Array,
+    bins: ProfileBins,
     levels: Levels,
     state: ProfileState,
     widths_m: Array,
@@ -67,94 +76,152 @@ def evaluate(
     xp: Any,
     move: bool,
 ) -> Evaluation:
-    """Solve the levels at a state, judge it, and (if `move`) take one step of the rest.
-
-    Pixels enter through inner products of the pieces only; bands and parameters are then a
-    matter of small matrices.
-    """
-    shared = state.shared
-    pieces = model_pieces(batch, shapes, shared, widths_m, xp)
-    weighted = pieces * state.weight[:, None, None, :]
-    gram = weighted @ xp.swapaxes(pieces, -1, -2)
-    project = xp.swapaxes(weighted @ xp.swapaxes(batch.values, 1, 2)[:, None], -1, -2)
-    power = xp.sum(batch.values**2 * state.weight[:, None, :], axis=-1)
-    precise = state.noise**-2.0
-    scale = precise[:, None, :, None]
-    # What the shared offsets of shade ratio and margin add to the levels' prior means.
-    offset = xp.zeros((*shared.shape[:2], precise.shape[1], COLUMNS))
-    offset[..., SHADE] = levels.water[:, None] * shared[..., 3:4]
-    offset[..., MARGIN] = levels.contrast[:, None] * shared[..., 4:5]
-    mean = levels.mean[:, None] + offset
-    small = gram[..., None, :COLUMNS, :COLUMNS] * scale[..., None]
-    normal = small + levels.precision[:, None, :, :, None] * xp.eye(COLUMNS)
+    """Solve the levels at a state, judge it, and (if `move`) take one step of the rest."""
+    shared, bands = state.shared, state.noise.shape[1]
+    gram, project = _products(batch, bins, state, widths_m, xp)
+    precise = state.noise[:, None, :] ** -2.0
+    # The common margin adds to the prior means of the bands' own.
+    mean = levels.mean[:, None] + levels.contrast[:, None, :, None] * (
+        shared[..., MARGIN_ALL, None, None] * levels.margin
+    )
+    small = gram[..., COLUMNS, COLUMNS]
+    normal = small + levels.precision[:, None, :, None] * constant_like(np.eye(COLUMN_COUNT), gram)
     inverse = xp.linalg.inv(normal)
-    shift = shared[..., SHARED:, None] * state.steps
-    moved = shift @ gram[..., EDGES, :]
-    right = (project - moved)[..., :COLUMNS] * scale + levels.precision[:, None] * mean
-    beta = (inverse @ right[..., None])[..., 0]
-    slopes, steps = _slopes(levels, beta, xp)
-    full = xp.concatenate([beta, shift, xp.zeros_like(beta[..., : PIECES - COLUMNS - 3])], axis=-1)
+    known = _known(state, levels, bands, xp)
+    prior = levels.precision[:, None, None, :]
+    right = (project - known @ gram)[..., COLUMNS] + prior * mean
+    beta = right @ inverse
+    full = xp.concat(
+        [known[..., : COLUMNS.start], beta, known[..., TIMED_GAS]],
+        axis=-1,
+    )
+    steps = _steps(state, levels, beta, xp)
+    slopes = _slopes(levels, steps, xp)
     residual = project - full @ gram
     away = shared - levels.shared_mean[:, None]
     pull = (levels.shared_precision[:, None] @ away[..., None])[..., 0]
-    turned = xp.swapaxes(slopes, -1, -2)
-    gradient = xp.sum((turned @ (residual * scale)[..., None])[..., 0], axis=2) - pull
-    along = (gram[:, :, None] @ slopes) * scale[..., None]
-    cross = along[..., :COLUMNS, :]
-    square = turned @ along - xp.swapaxes(cross, -1, -2) @ (inverse @ cross)
+    turned = xp.matrix_transpose(slopes)
+    gradient = (turned @ residual[..., None])[..., 0] * precise[..., None]
+    along = gram[:, :, None] @ slopes
+    cross = along[..., COLUMNS, :]
+    square = turned @ along - xp.matrix_transpose(cross) @ (inverse[:, :, None] @ cross)
+    place = levels.placing
+    square = xp.matrix_transpose(place) @ (square * precise[..., None, None]) @ place
     square = xp.sum(square, axis=2) + levels.shared_precision[:, None]
+    gradient = xp.sum((gradient[..., None, :] @ place)[..., 0, :], axis=2) - pull
     fitted = xp.sum(full * (project + residual), axis=-1)
-    misfit = xp.sum((power[:, None] - fitted) * scale[..., 0], axis=-1)
-    misfit = misfit + xp.sum((beta - mean) ** 2 * levels.precision[:, None], axis=(2, 3))
-    misfit = misfit + xp.sum(away * pull, axis=-1)
-    volume = xp.linalg.slogdet(square)[1] + xp.sum(xp.linalg.slogdet(normal)[1], axis=-1)
+    misfit = bins.power[:, None] - fitted + xp.sum((beta - mean) ** 2 * prior, axis=-1)
+    misfit = xp.sum(misfit * precise, axis=-1) + xp.sum(away * pull, axis=-1)
+    volume = xp.linalg.slogdet(square)[1] + bands * xp.linalg.slogdet(normal)[1]
     if move:
         step = xp.linalg.solve(square, gradient[..., None])[..., 0]
-        state = replace(state, shared=shared + _limited(step, shared, xp), steps=steps)
+        limit = _limits(batch, shared, xp)
+        step = xp.minimum(xp.maximum(step, -limit), limit)
+        state = replace(state, shared=shared + step, steps=steps)
     return Evaluation(
         state=state,
         log_likelihood=-0.5 * (misfit + volume),
         levels=beta,
         slopes=slopes,
         full=full,
-        width_slope=steps[..., 2],
-        inverse=inverse,
-        shared_normal=square,
+        outer_step=steps[..., 2],
     )
 
 
-def _limited(step: Array, shared: Array, xp: Any) -> Array:
-    """Cut a step: an edge moves by one blur width at most, so that it cannot jump a strip."""
-    blur = xp.exp(shared[..., 2])
-    third, half = 0.0 * blur + 0.3, 0.0 * blur + 0.5
-    bands = shared.shape[-1] - SHARED
-    limit = xp.stack([blur, blur, third, half, half, blur, *[0.3 * blur] * bands], axis=-1)
-    return xp.clip(step, -limit, limit)
+def _products(
+    batch: ProfileBatch, bins: ProfileBins, state: ProfileState, widths_m: Array, xp: Any
+) -> tuple[Array, Array]:
+    """Inner products of the pieces (vessel, width, piece, piece), and with the values."""
+    plain = profile_functions(
+        batch, bins.across_m, factors=bins.factors, edges_m=state.edges_m, shared=state.shared,
+        widths_m=widths_m, xp=xp,
+    )  # fmt: skip
+    timed = xp.concat(
+        [plain[..., DECK : DECK + 1, :], plain[..., WATER : WATER + 1, :], plain[..., GAS, :]],
+        axis=-2,
+    )
+    weight = bins.weight[:, :, None, None, :]
+    turned = xp.matrix_transpose(plain)
+    first = (plain * weight[:, 0]) @ turned
+    mixed = (timed * weight[:, 1]) @ turned
+    last = (timed * weight[:, 2]) @ xp.matrix_transpose(timed)
+    gram = xp.concat(
+        [
+            xp.concat([first, xp.matrix_transpose(mixed)], axis=-1),
+            xp.concat([mixed, last], axis=-1),
+        ],
+        axis=-2,
+    )
+    values = xp.matrix_transpose(bins.values)[:, :, None]
+    project = xp.concat([plain @ values[:, 0], timed @ values[:, 1]], axis=-2)
+    return gram, xp.matrix_transpose(project)
 
 
-def _slopes(levels: Levels, beta: Array, xp: Any) -> tuple[Array, Array]:
-    """Return the derivatives of eq. (1), and the levels' steps at the three edges.
+def _known(state: ProfileState, levels: Levels, bands: int, xp: Any) -> Array:
+    """Return what the state fixes of the model (vessel, width, band, piece).
+
+    The shade's level, and what shifts, skew and trim move at the edges.
+    """
+    shared, steps = state.shared, state.steps
+    shade = shared[..., SHARED + bands :] * state.wet[:, None]
+    shift = shared[..., SHARED : SHARED + bands, None] * steps
+    turned = shared[..., SKEW, None, None] * steps
+    trim = shared[..., TRIM, None, None] * steps * levels.outer
+    empty = xp.zeros_like(shade)[..., None]
+    return xp.concat(
+        [shade[..., None], *[empty] * 3, shift, *[empty] * COLUMN_COUNT, turned + trim], axis=-1
+    )
+
+
+def _steps(state: ProfileState, levels: Levels, beta: Array, xp: Any) -> Array:
+    """Return the levels' steps (vessel, width, band, 3) at the edges, falling from left to right.
 
     Levels are taken as they stand at the edges, without what deck and water do along the hull:
     a Gauss-Newton step needs no more.
     """
     bands = beta.shape[-2]
-    tilt = beta[..., TILT]
-    sunlit_deck, sunlit_water = beta[..., 0] - tilt, beta[..., WATER]
-    deck = beta[..., 0] + tilt + beta[..., MARGIN]
-    water = beta[..., WATER] + beta[..., LEE]
-    shade = beta[..., SHADE]
-    left, right, outer = sunlit_water - sunlit_deck, deck - shade, shade - water
-    slopes = xp.zeros((*beta.shape[:-1], PIECES, SHARED + bands))
-    slopes[..., COLUMNS, 0] = left
-    slopes[..., COLUMNS + 1, 1] = right
-    slopes[..., OUTER_EDGE, 1] = outer
-    for index, level in ((0, left), (1, right), (2, outer)):
-        slopes[..., COLUMNS + 3 + index, 5] = level
-        slopes[..., COLUMNS + 6 + index, 2] = level
-    slopes[..., SHADE, 3] = levels.water[:, None]
-    slopes[..., MARGIN, 4] = levels.contrast[:, None]
-    steps = xp.stack([left, right, outer], axis=-1)
-    for band in range(bands):
-        slopes[..., band, EDGES, SHARED + band] = steps[..., band, :]
-    return slopes, steps
+
+    def level(piece: int) -> Array:
+        return beta[..., piece - COLUMNS.start]
+
+    shared = state.shared
+    shade = shared[..., SHARED + bands :] * state.wet[:, None]
+    sunlit_deck = level(DECK) - level(TILT)
+    deck = level(DECK) + level(TILT) + level(MARGIN)
+    for k in range(3):
+        # A stretch of shaded deck counts where the deck's edge cuts it off.
+        cut = (shared[..., 1] > levels.pipes_m[:, None, k]) & (
+            shared[..., 1] <= levels.pipes_m[:, None, k + 1]
+        )
+        box = level(13 + k)
+        deck = deck + xp.where(cut[..., None], box, xp.zeros_like(box))
+    water = level(WATER) + level(LEE)
+    return xp.stack([level(WATER) - sunlit_deck, deck - shade, shade - water], axis=-1)
+
+
+def _slopes(levels: Levels, steps: Array, xp: Any) -> Array:
+    """Return the derivatives (vessel, width, band, piece, 8) of eq. (1) by a band's parameters."""
+    slopes = steps[..., :1, None] * constant_like(np.zeros((PIECES, _OWN)), steps)
+    for edge in range(3):
+        step = steps[..., edge]
+        if edge < 2:
+            slopes[..., GAS.start + edge, edge] = step
+        else:
+            slopes[..., OUTER, 1] = step
+            slopes[..., TIMED_GAS.start + edge, TRIM] = step
+        slopes[..., ZAS.start + edge, BLUR] = step
+        slopes[..., TIMED_GAS.start + edge, SKEW] = step
+        slopes[..., GAS.start + edge, SHARED] = step
+    ones = xp.ones_like(steps[..., 0])
+    slopes[..., MARGIN, MARGIN_ALL] = levels.contrast[:, None] * ones
+    slopes[..., SHADE, SHARED + 1] = levels.wet[:, None] * ones
+    return slopes
+
+
+def _limits(batch: ProfileBatch, shared: Array, xp: Any) -> Array:
+    """Largest step of each parameter: an edge moves by one blur width, and cannot jump a strip."""
+    bands = (shared.shape[-1] - SHARED) // 2
+    blur = xp.exp(shared[..., BLUR]) * batch.pixel_m[:, None]
+    one = xp.ones_like(blur)
+    each = [blur, blur, 0.3 * one, 0.5 * one, blur, blur]
+    return xp.stack([*each, *[0.3 * blur] * bands, *[0.3 * one] * bands], axis=-1)

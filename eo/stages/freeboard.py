@@ -1,41 +1,98 @@
-"""From a vessel's pixels to a likelihood of her freeboard, or the reason why there is none.
+"""From a scene's vessels' pixels to likelihoods of their freeboards, or reasons why there are none.
 
 The scene's own pixels, in its own CRS, along the parallel mid-body are gathered
-(:mod:`eo.stages.shade`), the blurred profile is fitted (:mod:`eo.kernels.profile`), and widths
-become heights by the geometry (:mod:`eo.physics.shadow`). Nothing of who she is, or of the
-stage of her call, enters here.
+(:mod:`eo.stages.shade`), the blurred profiles of all vessels of the scene are fitted together
+(:mod:`eo.kernels.profile`), so that they share the scene's point spread and the darkness of its
+shade, and widths become heights by the geometry (:mod:`eo.physics.shadow`). Nothing of who a
+vessel is, or of the stage of her call, enters here.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from eo.core.freeboard import Freeboard
 from eo.core.grid import Grid, Window
-from eo.core.records import Freeboard, Hull, Target
+from eo.core.records import Hull, Target
 from eo.core.seams import NativePixels
 from eo.core.sensors import Sensor
-from eo.kernels.profile import ProfileFit, profile_likelihood
+from eo.kernels.profile import ProfileBatch, ProfileFit, profile_likelihood
 from eo.physics.shadow import ShadowGeometry, refuse_geometry, shadow_geometry
 from eo.stages.quay import EmptyPort, Light
 from eo.stages.quay_strip import measure_on_quay
 from eo.stages.reference import Reference
-from eo.stages.shade import gather_pixels
+from eo.stages.shade import HullPixels, gather_pixels
+from eo.stages.shade_profile import measured_profile
 from eo.stages.shade_strip import (
     FREEBOARD_STEP_M,
     laid_out,
     over_heights,
     published,
+    stacked,
     usable_rows,
     with_fittings,
 )
 
-__all__ = ["FREEBOARD_STEP_M", "freeboard_bounds_m", "measure_freeboard"]
+__all__ = [
+    "FREEBOARD_STEP_M", "Measured", "View", "freeboard_bounds_m", "measure_freeboard",
+    "measure_freeboards",
+]  # fmt: skip
 
 _MIN_DECK_CONTRAST, _MIN_SHADE_CONTRAST = 5.0, 1.0
 """Deck against water, and lit against shaded water, in sds of the water's noise: below, there is
 no hull, or no light, to be seen."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class View:
+    """How and over what a scene was taken; water and mask are (y, x) over `window` of `grid`."""
+
+    grid: Grid
+    window: Window
+    water: Any
+    """bool."""
+    mask: Any
+    """uint8: 0 none, 1 clear, 2 cloud, 3 cloud shadow."""
+    sensor: Sensor
+    """Gives the point-spread prior."""
+    sun_elevation_deg: float | None
+    sun_azimuth_grid_deg: float | None
+    """Azimuths from grid north [deg]."""
+    off_nadir_deg: float | None
+    view_azimuth_grid_deg: float | None
+    """View; where missing, 0-6 degrees from anywhere are allowed for."""
+    level: str
+    """The scene's level; `visual` is tone-mapped."""
+    reference: Reference | None = None
+    """The empty port on `window` of `grid`: without it, shade on a quay is not measured."""
+    reference_bands: tuple[str, ...] = ()
+    """Its bands."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Measured:
+    """What one vessel's pixels say."""
+
+    freeboard: Freeboard
+    profile: Any = None
+    """float32 array for an evidence figure, as Freeboard.profile_key describes; None if none."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Laid:
+    """A vessel whose strip on the water can be fitted."""
+
+    hull: Hull
+    geometry: ShadowGeometry
+    pixels: HullPixels
+    rows: int
+    bands: tuple[str, ...]
+    batch: ProfileBatch
+    notes: tuple[str, ...]
 
 
 def freeboard_bounds_m(hull: Hull) -> tuple[float, float, float, float]:
@@ -45,24 +102,9 @@ def freeboard_bounds_m(hull: Hull) -> tuple[float, float, float, float]:
 
 
 def measure_freeboard(
-    native: NativePixels,
-    target: Target,
-    *,
-    neighbours: tuple[Hull, ...],
-    grid: Grid,
-    window: Window,
-    water: Any,
-    mask: Any,
-    sensor: Sensor,
-    sun_elevation_deg: float | None,
-    sun_azimuth_grid_deg: float | None,
-    off_nadir_deg: float | None,
-    view_azimuth_grid_deg: float | None,
-    level: str,
-    reference: Reference | None = None,
-    reference_bands: tuple[str, ...] = (),
+    native: NativePixels, target: Target, *, neighbours: tuple[Hull, ...], **view: Any
 ) -> Freeboard:
-    """Measure one hull's freeboard in one look.
+    """Measure one hull's freeboard by herself; see :func:`measure_freeboards`.
 
     Parameters
     ----------
@@ -72,95 +114,134 @@ def measure_freeboard(
         The hull at the waterline, in the grid's CRS.
     neighbours
         Other hulls nearby, tugs included.
-    grid, window, water, mask
-        Water (bool) and cloud mask (uint8: 0 none, 1 clear, 2 cloud, 3 cloud shadow), both
-        (y, x) over `window` of `grid`.
-    sensor
-        Gives the point-spread prior.
-    sun_elevation_deg, sun_azimuth_grid_deg
-        Sun; azimuths from grid north [deg].
-    off_nadir_deg, view_azimuth_grid_deg
-        View; where missing, 0-6 degrees from anywhere are allowed for.
-    level
-        The scene's level; `visual` is tone-mapped.
-    reference, reference_bands
-        The empty port on `window` of `grid`, and its bands: without it, shade that falls on a
-        quay is not measured.
+    **view
+        Fields of :class:`View`.
+    """
+    hulls = (target.hull, *neighbours)
+    return measure_freeboards([(native, target)], View(**view), hulls=hulls)[0].freeboard
+
+
+def measure_freeboards(
+    vessels: Sequence[tuple[NativePixels, Target]], view: View, *, hulls: tuple[Hull, ...]
+) -> list[Measured]:
+    """Measure the freeboards of a scene's vessels, which share point spread and sky.
+
+    Parameters
+    ----------
+    vessels
+        Each with the scene's pixels that cover :func:`freeboard_bounds_m`, as far as the scene
+        reaches, and the hull at the waterline, in the grid's CRS.
+    view
+        The scene.
+    hulls
+        All hulls of the scene, tugs and those measured included.
 
     Returns
     -------
-    Freeboard
-        With a likelihood over 0-25 m where status is `measured`; else status says why not.
+    list of Measured
+        In order. A likelihood over 0-25 m where status is `measured`; else status says why not.
     """
+    begun = [_begin(native, target, view, hulls) for native, target in vessels]
+    found = [Measured(freeboard=item) if isinstance(item, Freeboard) else None for item in begun]
+    groups: dict[tuple[str, ...], list[int]] = {}
+    for index, item in enumerate(begun):
+        if isinstance(item, _Laid):
+            groups.setdefault(item.bands, []).append(index)
+    for indices in groups.values():
+        some = [item for item in (begun[i] for i in indices) if isinstance(item, _Laid)]
+        fit = profile_likelihood(stacked([item.batch for item in some]))
+        for place, (index, item) in enumerate(zip(indices, some, strict=True)):
+            found[index] = _judge(fit, place, item)
+    return [item for item in found if item is not None]
+
+
+def _begin(
+    native: NativePixels, target: Target, view: View, hulls: tuple[Hull, ...]
+) -> Freeboard | _Laid:
+    """Gather a vessel's pixels; return what says already that, or how, she is measured."""
     hull = target.hull
+    elevation, azimuth = view.sun_elevation_deg, view.sun_azimuth_grid_deg
     refused = refuse_geometry(
         heading_deg=hull.heading_deg,
-        sun_elevation_deg=sun_elevation_deg,
-        sun_azimuth_deg=sun_azimuth_grid_deg,
-        off_nadir_deg=off_nadir_deg,
-        view_azimuth_deg=view_azimuth_grid_deg,
+        sun_elevation_deg=elevation,
+        sun_azimuth_deg=azimuth,
+        off_nadir_deg=view.off_nadir_deg,
+        view_azimuth_deg=view.view_azimuth_grid_deg,
     )
-    if refused is not None or sun_elevation_deg is None or sun_azimuth_grid_deg is None:
+    if refused is not None or elevation is None or azimuth is None:
         return Freeboard(status=refused or "no-sun-geometry")
     geometry = shadow_geometry(
         heading_deg=hull.heading_deg,
-        sun_elevation_deg=sun_elevation_deg,
-        sun_azimuth_deg=sun_azimuth_grid_deg,
-        off_nadir_deg=off_nadir_deg,
-        view_azimuth_deg=view_azimuth_grid_deg,
+        sun_elevation_deg=elevation,
+        sun_azimuth_deg=azimuth,
+        off_nadir_deg=view.off_nadir_deg,
+        view_azimuth_deg=view.view_azimuth_grid_deg,
     )
-    pixels = gather_pixels(
-        native,
-        hull,
-        geometry,
-        neighbours=neighbours,
-        grid=grid,
-        window=window,
-        water=water,
-        mask=mask,
-    )
-    every = pixels
-    pixels, rows, reason = usable_rows(pixels, hull, geometry)
-    if reason == "shade-on-quay" and reference is not None:
+    neighbours = tuple(other for other in hulls if other is not hull)
+    every = gather_pixels(
+        native, hull, geometry, neighbours=neighbours, grid=view.grid, window=view.window,
+        water=view.water, mask=view.mask,
+    )  # fmt: skip
+    notes = () if geometry.lean_known else ("view-unknown",)
+    pixels, rows, reason = usable_rows(every, hull, geometry)
+    if reason == "shade-on-quay" and view.reference is not None:
         port = EmptyPort(
-            reference=reference, bands=reference_bands, grid=grid, window=window, mask=mask
-        )
-        light = Light(sensor=sensor, sun_elevation_deg=sun_elevation_deg, level=level)
+            reference=view.reference, bands=view.reference_bands, grid=view.grid,
+            window=view.window, mask=view.mask,
+        )  # fmt: skip
+        light = Light(sensor=view.sensor, sun_elevation_deg=elevation, level=view.level)
         ships = (hull, *neighbours)
-        found = measure_on_quay(
-            every, native, hull, geometry, port, ships=ships, light=light, water=water
+        on_quay = measure_on_quay(
+            every, native, hull, geometry, port, ships=ships, light=light, water=view.water
         )
-        if found is not None:
-            return found
+        if on_quay is not None:
+            return replace(on_quay, notes=(*notes, *on_quay.notes))
     if reason is not None:
-        return Freeboard(status=reason, rows=rows, metres_per_metre=geometry.metres_per_metre)
+        return Freeboard(
+            status=reason, rows=rows, metres_per_metre=geometry.metres_per_metre, notes=notes
+        )
     batch = laid_out(
-        pixels,
-        native.bands,
-        hull,
-        geometry,
-        sensor=sensor,
-        sun_elevation_deg=sun_elevation_deg,
-        level=level,
-    )
-    fit = profile_likelihood(batch)
-    return _judge(fit, np.asarray(batch.widths_m[0]), hull, geometry, rows=rows)
+        pixels, native.bands, hull, geometry, sensor=view.sensor, sun_elevation_deg=elevation,
+        level=view.level,
+    )  # fmt: skip
+    return _Laid(
+        hull=hull, geometry=geometry, pixels=pixels, rows=rows, bands=native.bands, batch=batch,
+        notes=notes,
+    )  # fmt: skip
 
 
-def _judge(
-    fit: ProfileFit, widths_m: Any, hull: Hull, geometry: ShadowGeometry, *, rows: int
-) -> Freeboard:
+def _judge(fit: ProfileFit, place: int, laid: _Laid) -> Measured:
     """Turn widths into heights, allow for what is uncertain, and refuse what says nothing."""
+    geometry, hull = laid.geometry, laid.hull
+    edges = [float(value) for value in fit.edges_m[place]]
     said = Freeboard(
         status="not-identifiable",
-        rows=rows,
+        rows=laid.rows,
         metres_per_metre=geometry.metres_per_metre,
-        strip_width_m=float(fit.width_m[0]),
-        strip_width_sd_m=float(fit.width_bound_m[0]),
-        shade_ratio=float(fit.shade_ratio[0]),
+        strip_width_m=float(fit.width_m[place]),
+        strip_width_sd_m=float(fit.width_bound_m[place]),
+        bound_m=float(fit.width_bound_m[place]) / geometry.metres_per_metre,
+        shade_ratio=float(fit.shade_ratio[place]),
+        notes=laid.notes,
+        profile_bands=laid.bands,
+        across_azimuth_deg=geometry.normal_azimuth_deg,
+        body_m=laid.pixels.body_m,
+        deck_edges_m=(edges[0], edges[1]),
+        shadow_edge_m=edges[2],
     )
-    seen = fit.deck_contrast[0] >= _MIN_DECK_CONTRAST and fit.contrast[0] >= _MIN_SHADE_CONTRAST
-    if not (seen and np.isfinite(fit.log_likelihood).all()):
-        return said
-    heights = over_heights(np.asarray(fit.log_likelihood[0]), widths_m, geometry)
-    return published(said, with_fittings(heights, geometry), hull)
+    logl = np.asarray(fit.log_likelihood[place])
+    seen = (
+        fit.deck_contrast[place] >= _MIN_DECK_CONTRAST
+        and fit.contrast[place] >= _MIN_SHADE_CONTRAST
+    )
+    if not (seen and np.isfinite(logl).all()):
+        return Measured(freeboard=said)
+    heights = over_heights(logl, np.asarray(laid.batch.widths_m[0]), geometry)
+    told = published(said, with_fittings(heights, geometry), hull)
+    if told.status != "measured":
+        return Measured(freeboard=told)
+    count = laid.pixels.across_m.size
+    across = laid.pixels.across_m - float(fit.skew_m[place]) * laid.batch.along[0]
+    model = np.asarray(fit.model[place])[:, :count]
+    profile = measured_profile(across, laid.pixels.values, model, laid.pixels.pixel_m)
+    return Measured(freeboard=told, profile=profile)

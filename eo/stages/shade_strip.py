@@ -6,12 +6,13 @@ on the water beside it, and lit water beyond.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
 import numpy as np
 from scipy.interpolate import CubicSpline, PchipInterpolator
 from scipy.ndimage import gaussian_filter1d
+from scipy.special import gammainc
 
 from eo.core.records import Freeboard, Hull
 from eo.core.sensors import Sensor
@@ -27,6 +28,7 @@ __all__ = [
     "laid_out",
     "over_heights",
     "published",
+    "stacked",
     "usable_rows",
     "with_fittings",
 ]
@@ -40,19 +42,20 @@ _MIN_BEAM_PX = 1.4
 _MIN_ROWS = 4.0
 """Fewer rows of pixels along the mid-body cannot tell a strip from a wave."""
 _MIN_ROW_SHARE = 0.25
-_BAND_SHIFT_SD_PX = 0.15
+_BAND_SHIFT_SD_PX = 0.25
 """How well the bands of one scene lie on each other (Sentinel-2: better than 0.3 px at 95 %;
-PlanetScope is about as good over still ground)."""
-_PIPES_M = 1.4
-"""Height of the pipes along a tanker's deck."""
+PlanetScope's are taken seconds apart and lie on each other to half a pixel)."""
+_TRIM_SD = 0.008
+"""Trim over length: ships in ballast lie 1-1.5 % deeper aft, laden ones on an even keel."""
 _ROUGHNESS_SD_M = 0.12
 """Heel (half a degree over half a beam of 14 m), sheer and bulwark: no fit of a straight edge
 knows better."""
 _EDGE_SD_M = 0.2
 """How well a deck's painted, cluttered edge marks the edge that throws the shade, across."""
-_FITTINGS_M = 0.15
-"""Mean height (exponential) by which gunwale, manifold and what the fit did not notice raise the
-edge that throws the shade: a manifold of 1.3 m over a tenth of the mid-body alone makes 0.13."""
+_RISE_M, _RISE_SHAPE = 0.36, 3.0
+"""Mean and shape (gamma) of the height by which what throws the shade stands above the main deck
+amidships: gutter bar or fishplate 0.1-0.3 m all along, sheer 0-0.4 m and a stretch of bulwark
+within the mid-body, a manifold of 1.3 m over a tenth of it. Sd 0.21 m."""
 _IDENTIFIABLE = 0.7
 """Largest posterior sd as a share of the prior's."""
 _STRAY = 0.01
@@ -147,6 +150,12 @@ def laid_out(
     # Shaded hull side, seen where the sensor looks from that side, is paint and not water.
     paint = max(0.0, geometry.lean_per_m) / geometry.metres_per_metre
     heights = np.arange(0.0, _LARGEST_M + 0.5 * _FIT_STEP_M, _FIT_STEP_M)
+    blur = sensor.psf_sigma_sd_px / sensor.psf_sigma_px
+    spread = np.zeros((1 + len(ratio), 1 + len(ratio)))
+    spread[0, 0] = blur**2
+    spread[1:, 1:] = common_sd**2 + np.eye(len(ratio)) * (own_sd + 0.3 * paint) ** 2
+    share = (end - start) / hull.length_m
+    mean, sd = freeboard_prior_m(hull.length_m, hull.beam_m, hull.length_sd_m, hull.beam_sd_m)
 
     def one(value: float) -> Any:
         return np.array([value], dtype=float)
@@ -162,26 +171,46 @@ def laid_out(
         beam_sd_m=one(max(hull.beam_sd_m, 0.4 * pixels.pixel_m)),
         centre_sd_m=one(max(hull.beam_sd_m, 0.6 * pixels.pixel_m)),
         skew_sd_m=one(np.deg2rad(2.0) * 0.5 * (end - start)),
+        trim_sd_m=one(0.5 * share * _TRIM_SD * hull.length_m * geometry.metres_per_metre),
         pixel_m=one(pixels.pixel_m),
-        psf_sigma_px=one(sensor.psf_sigma_px),
-        psf_sigma_sd_px=one(sensor.psf_sigma_sd_px),
-        shade_ratio=np.asarray(ratio, dtype=float)[None],
-        shade_ratio_sd=one(own_sd + 0.3 * paint),
-        shade_ratio_common_sd=one(common_sd),
-        deck_shade_m=one(_PIPES_M * geometry.shadow_per_m),
+        common_mean=np.array([[np.log(sensor.psf_sigma_px), *ratio]]),
+        common_precision=np.linalg.inv(spread)[None],
+        deck_shade=one(geometry.shadow_per_m),
         band_shift_sd_m=one(_BAND_SHIFT_SD_PX * pixels.pixel_m),
+        width_mean_m=one(mean * geometry.metres_per_metre),
+        width_sd_m=one(1.3 * sd * geometry.metres_per_metre),
+        scene=np.zeros(1),
     )
 
 
+def stacked(batches: list[ProfileBatch]) -> ProfileBatch:
+    """Return batches of one vessel each as one batch of a scene, padded to one count of pixels."""
+    most = max(batch.across_m.shape[1] for batch in batches)
+
+    def padded(array: Any, pixels: int) -> Any:
+        if array.ndim < 2 or array.shape[-1] != pixels:
+            return array
+        rows = [(0, 0)] * (array.ndim - 1)
+        return np.pad(array, [*rows, (0, most - pixels)])
+
+    parts: dict[str, Any] = {}
+    for item in fields(ProfileBatch):
+        arrays = [getattr(batch, item.name) for batch in batches]
+        if item.name in {"values", "across_m", "along", "valid"}:
+            counts = [batch.across_m.shape[1] for batch in batches]
+            arrays = [padded(a, n) for a, n in zip(arrays, counts, strict=True)]
+        parts[item.name] = np.concatenate(arrays)
+    return ProfileBatch(**parts)
+
+
 def over_heights(
-    log_likelihood: Any, widths_m: Any, geometry: ShadowGeometry, *, monotone: bool = False
+    log_likelihood: Any, widths_m: Any, geometry: ShadowGeometry, *, monotone: bool = True
 ) -> Any:
     """Return the likelihood over HEIGHTS_M of ln L over widths, marginal over heading and lean.
 
-    `monotone` keeps the interpolation between its nodes' values, for ln L with a step in it.
+    `monotone` keeps the curve between its nodes' values; else it is a cubic spline.
     """
-    curve = PchipInterpolator if monotone else CubicSpline
-    spline = curve(widths_m, log_likelihood)
+    spline = (PchipInterpolator if monotone else CubicSpline)(widths_m, log_likelihood)
     total = np.zeros(HEIGHTS_M.size)
     for per_metre, weight in zip(
         geometry.metres_per_metre_nodes, geometry.node_weights, strict=True
@@ -194,8 +223,11 @@ def over_heights(
 def with_fittings(likelihood: Any, geometry: ShadowGeometry) -> Any:
     """Return a likelihood over HEIGHTS_M, marginal over fittings, roughness and stray fits."""
     # What stands on the deck's edge makes a hull look higher, never lower.
-    above = np.arange(0.0, 5.0 * _FITTINGS_M, FREEBOARD_STEP_M)
-    raised = np.exp(-above / _FITTINGS_M)
+    above = np.arange(0.0, 4.0 * _RISE_M, FREEBOARD_STEP_M)
+    share = gammainc(
+        _RISE_SHAPE, np.append(above, above[-1] + FREEBOARD_STEP_M) * _RISE_SHAPE / _RISE_M
+    )
+    raised = np.diff(np.interp(np.arange(above.size + 1) - 0.5, np.arange(above.size + 1), share))
     padded = np.concatenate([likelihood, np.full(above.size - 1, likelihood[-1])])
     total = np.convolve(padded, raised[::-1] / raised.sum(), mode="valid")
     rough = np.hypot(_ROUGHNESS_SD_M, _EDGE_SD_M / geometry.metres_per_metre)
