@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -31,7 +31,7 @@ from eo.core.sensors import sensor_of
 from eo.core.xp import to_device, to_host
 from eo.stages.cube import area_pixels
 from eo.stages.detect import DetectResult, find_targets
-from eo.stages.freeboard import freeboard_bounds_m, measure_freeboard
+from eo.stages.freeboard import Measured, View, freeboard_bounds_m, measure_freeboards
 from eo.stages.reference import Reference
 
 __all__ = ["HALO_M", "TilePixels", "measure_tile"]
@@ -115,21 +115,27 @@ def measure_tile(
     places = _places(berths, aoi, grid)
     area = project_geometry(aoi, LONLAT, grid.crs)
     shapely.prepare(area)
+    chosen = [
+        (number, target)
+        for number, target in enumerate(result.targets)
+        if _centred(target, grid, window)
+        and area.covers(shapely.Point(target.hull.x_m, target.hull.y_m))
+    ]
+    measured = _freeboards(
+        scene, [target for _, target in chosen], result, tile, angles,
+        grid=grid, halo=halo, water=water, native=native,
+    )  # fmt: skip
     sightings, pictures = [], {}
-    for number, target in enumerate(result.targets):
-        if not _centred(target, grid, window) or not area.covers(
-            shapely.Point(target.hull.x_m, target.hull.y_m)
-        ):
-            continue
-        pixels, freeboard = _freeboard(
-            scene, target, result, tile, angles, grid=grid, halo=halo, water=water, native=native
-        )
+    for (number, target), (pixels, found) in zip(chosen, measured, strict=True):
         key = f"chip{number}"
-        chip = None
+        chip, freeboard = None, found.freeboard
         if pixels is not None:
             near = around(pixels, target)
             pictures[key] = picture(near)
             chip = Chip(key=key, map_to_pixel=near.map_to_pixel)
+        if found.profile is not None:
+            freeboard = replace(freeboard, profile_key=f"profile{number}")
+            pictures[f"profile{number}"] = found.profile
         sightings.append(
             _sighting(
                 scene,
@@ -178,9 +184,9 @@ def _centred(target: Target, grid: Grid, window: Window) -> bool:
     )
 
 
-def _freeboard(
+def _freeboards(
     scene: Scene,
-    target: Target,
+    targets: Sequence[Target],
     result: DetectResult,
     tile: TilePixels,
     angles: _Angles,
@@ -189,16 +195,16 @@ def _freeboard(
     halo: Window,
     water: NDArray[np.bool_],
     native: Callable[[tuple[float, float, float, float]], NativePixels],
-) -> tuple[NativePixels | None, Freeboard]:
-    try:
-        pixels = native(freeboard_bounds_m(target.hull))
-    except SceneError as error:
-        _log.warning("no native pixels for a vessel: %s", error, extra={"kind": error.kind})
-        return None, Freeboard(status="outside")
-    freeboard = measure_freeboard(
-        pixels,
-        target,
-        neighbours=tuple(t.hull for t in result.targets if t is not target),
+) -> list[tuple[NativePixels | None, Measured]]:
+    """Return pixels and measurement of each target; all of a scene are measured together."""
+    found: list[NativePixels | None] = []
+    for target in targets:
+        try:
+            found.append(native(freeboard_bounds_m(target.hull)))
+        except SceneError as error:
+            _log.warning("no native pixels for a vessel: %s", error, extra={"kind": error.kind})
+            found.append(None)
+    view = View(
         grid=grid,
         window=halo,
         water=water,
@@ -212,7 +218,11 @@ def _freeboard(
         reference=tile.reference,
         reference_bands=tile.bands,
     )
-    return pixels, freeboard
+    seen = [(n, t) for n, t in zip(found, targets, strict=True) if n is not None]
+    hulls = tuple(target.hull for target in result.targets)
+    measured = iter(measure_freeboards(seen, view, hulls=hulls))
+    outside = Measured(freeboard=Freeboard(status="outside"))
+    return [(n, outside if n is None else next(measured)) for n in found]
 
 
 def _places(berths: tuple[Berth, ...], aoi: dict[str, Any], grid: Grid) -> list[tuple[str, Any]]:
