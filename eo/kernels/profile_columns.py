@@ -99,6 +99,11 @@ class ProfileBatch:
     scene: Array
     """(vessel,) number of her scene; vessels of one number share point spread and sky."""
 
+    @property
+    def shade_ratio(self) -> Array:
+        """(vessel, band) prior mean of shaded over lit water."""
+        return self.common_mean[:, 1:]
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ProfileState:
