@@ -7,7 +7,7 @@ state of its own: what exists as a part is done, and a second run goes on from t
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from eo.access.fleet import read_fleet
 from eo.access.folder import RunFolder
 from eo.access.publishing import settle
 from eo.core.config import Campaign, load_campaign
-from eo.core.records import Vessel, from_json, to_json
+from eo.core.records import Scene, Vessel, from_json, to_json
 from eo.core.seams import Engine, PartStore
 from eo.core.work import IngestItem, MeasureItem
 from eo.core.xp import resolve_device
@@ -26,14 +26,18 @@ from eo.engine.choose import open_engine
 from eo.engine.plan import Epoch, declare_epochs
 from eo.history import Making, Prints, ScenePrints, commit_results, finish_records
 from eo.results import Run
-from eo.session import Progress, Session, open_session, work_off
+from eo.session import Progress, Session, note_plan, open_session, work_off
 from eo.stages.measure import HALO_M
 
 __all__ = [
+    "EPOCHS",
+    "KnownEpoch",
     "Whole",
     "commit_scenes",
     "finish_run",
     "ingest_scenes",
+    "known_epochs",
+    "measure_items",
     "measure_scenes",
     "run",
     "run_campaign",
@@ -42,7 +46,8 @@ __all__ = [
 Whole = Mapping[str, list[IngestItem]]
 """Scenes of which every tile was read, with their items."""
 
-_EPOCHS = "epochs.json"
+EPOCHS = "epochs.json"
+"""The epochs of each group, their references and the algorithm these were learnt by."""
 _COMMIT_BATCH = 16
 
 
@@ -138,6 +143,13 @@ def ingest_scenes(session: Session) -> Whole:
     """Read every scene's tiles that are not there; return the scenes that were read whole."""
     session.planner.look_up_assets(session.usable)
     items = session.planner.ingest_items(session.usable, session.grids)
+    note_plan(
+        session,
+        {
+            "campaign": {"source": session.campaign.source},
+            "ingest": session.planner.ingest_entries(items),
+        },
+    )
     work_off(session, "ingest", units.ingest, items)
     return _whole(session, items)
 
@@ -237,17 +249,8 @@ def measure_scenes(session: Session, whole: Whole) -> Prints:
         for scene_id, tiles in whole.items()
         if any(units.cube_part(session.parts, t.fingerprint).valid_fraction > 0 for t in tiles)
     }
-    references = _references(session, pictured)
-    items: list[MeasureItem] = []
-    for scene_id, tiles in pictured.items():
-        scene, group = tiles[0].scene, tiles[0].group
-        items += session.planner.measure_items(
-            scene,
-            session.grids[group],
-            HALO_M,
-            {t.window.key: t.fingerprint for t in tiles},
-            references.get(scene_id, {}),
-        )
+    items = measure_items(session, pictured, _references(session, pictured))
+    note_plan(session, {"measure": session.planner.measure_entries(items)})
     work_off(session, "measure", units.measure, items)
     prints = {
         scene_id: ScenePrints(ingest=tuple(t.fingerprint for t in tiles))
@@ -261,38 +264,85 @@ def measure_scenes(session: Session, whole: Whole) -> Prints:
     return prints
 
 
-def _references(
-    session: Session, pictured: Mapping[str, list[IngestItem]]
-) -> dict[str, dict[str, str]]:
+def measure_items(
+    session: Session, pictured: Whole, references: Mapping[str, Mapping[str, str]]
+) -> list[MeasureItem]:
+    """Return the items of all scenes; `references` maps scene and tile to fingerprints."""
+    items: list[MeasureItem] = []
+    for scene_id, tiles in pictured.items():
+        items += session.planner.measure_items(
+            tiles[0].scene,
+            session.grids[tiles[0].group],
+            HALO_M,
+            {t.window.key: t.fingerprint for t in tiles},
+            references.get(scene_id, {}),
+        )
+    return items
+
+
+@dataclass(frozen=True, kw_only=True)
+class KnownEpoch:
+    """An epoch of one group, and the references that it has."""
+
+    group: str
+    """Cube group."""
+    epoch: Epoch
+    """Declared now, or frozen before."""
+    tiles: dict[str, str]
+    """Tile -> reference; empty where they have to be learnt."""
+    scenes: tuple[Scene, ...]
+    """Scenes measured against it."""
+
+
+def known_epochs(session: Session, pictured: Whole) -> list[KnownEpoch]:
+    """Return the epochs of all groups; frozen ones as they are, if their parts are of use."""
+    frozen = {} if session.refresh_reference else (session.folder.read_json(EPOCHS) or {})
+    out = []
+    for group in session.grids:
+        scenes = [t[0].scene for t in pictured.values() if t[0].group == group]
+        known = frozen.get(group, [])
+        epochs = declare_epochs(scenes, [from_json(Epoch, entry["epoch"]) for entry in known])
+        for number, epoch in enumerate(epochs):
+            entry = known[number] if number < len(known) else {}
+            tiles = entry.get("tiles", {})
+            current = entry.get("algorithm") == session.planner.algorithms["reference"]
+            if not current or not all(session.parts.exists("reference", p) for p in tiles.values()):
+                tiles = {}
+            within = (s for s in scenes if s.datetime and epoch.start <= s.datetime <= epoch.end)
+            out.append(KnownEpoch(group=group, epoch=epoch, tiles=tiles, scenes=tuple(within)))
+    return out
+
+
+def _references(session: Session, pictured: Whole) -> dict[str, dict[str, str]]:
     """Return, for each scene, the reference of every tile; frozen ones are kept."""
-    frozen = {} if session.refresh_reference else (session.folder.read_json(_EPOCHS) or {})
     prints = {
         (scene_id, tile.window.key): tile.fingerprint
         for scene_id, tiles in pictured.items()
         for tile in tiles
     }
     out: dict[str, dict[str, str]] = {scene_id: {} for scene_id in pictured}
-    ledger: dict[str, Any] = {}
-    for group, grid in session.grids.items():
-        scenes = [t[0].scene for t in pictured.values() if t[0].group == group]
-        known = frozen.get(group, [])
-        epochs = declare_epochs(scenes, [from_json(Epoch, entry["epoch"]) for entry in known])
-        ledger[group] = []
-        for number, epoch in enumerate(epochs):
-            tiles = known[number]["tiles"] if number < len(known) else {}
-            if not tiles or not all(session.parts.exists("reference", p) for p in tiles.values()):
-                items = session.planner.reference_items(group, grid, epoch, prints)
-                work_off(session, "reference", units.reference, items)
-                tiles = {
-                    item.window.key: item.fingerprint
-                    for item in items
-                    if session.parts.exists("reference", item.fingerprint)
-                }
-            ledger[group].append({"epoch": to_json(Epoch, epoch), "tiles": tiles})
-            for scene in scenes:
-                when = scene.datetime
-                if when is not None and epoch.start <= when <= epoch.end:
-                    out[scene.scene_id] = dict(tiles)
-    if ledger != frozen:
-        session.folder.write_json(_EPOCHS, ledger)
+    ledger: dict[str, Any] = {group: [] for group in session.grids}
+    for known in known_epochs(session, pictured):
+        group, tiles = known.group, known.tiles
+        if not tiles:
+            items = session.planner.reference_items(
+                group, session.grids[group], known.epoch, prints
+            )
+            work_off(session, "reference", units.reference, items)
+            tiles = {
+                item.window.key: item.fingerprint
+                for item in items
+                if session.parts.exists("reference", item.fingerprint)
+            }
+        ledger[group].append(
+            {
+                "epoch": to_json(Epoch, known.epoch),
+                "tiles": tiles,
+                "algorithm": session.planner.algorithms["reference"],
+            }
+        )
+        for scene in known.scenes:
+            out[scene.scene_id] = dict(tiles)
+    if ledger != session.folder.read_json(EPOCHS):
+        session.folder.write_json(EPOCHS, ledger)
     return out

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -18,17 +18,28 @@ from eo.core.grid import Grid
 from eo.core.records import Berth, Scene
 from eo.core.redaction import redacted
 from eo.core.seams import Engine, Outcome, PartStore
-from eo.engine.local import SerialEngine
 from eo.engine.plan import Planner, needs_of
 from eo.engine.retries import kind_of
 from eo.history import code_digest
 from eo.letters import Letter, read_letters, write_letters
 from eo.stages.search import find_scenes
 
-__all__ = ["Found", "Progress", "Session", "open_session", "plan", "search", "work_off"]
+__all__ = [
+    "PLANNED",
+    "Found",
+    "Progress",
+    "Session",
+    "note_plan",
+    "open_session",
+    "search",
+    "work_off",
+]
 
 Progress = Callable[[str, int, int], None]
 """Called with a stage's name, items done and items in all."""
+
+PLANNED = "planned.json"
+"""What went into the parts' names, when the last run planned them."""
 
 T = TypeVar("T")
 V = TypeVar("V")
@@ -155,9 +166,7 @@ def work_off(session: Session, stage: str, unit: Callable[[T], V], items: Sequen
     if todo:
         _log.info("%s: %d to do, %d done before", stage, len(todo), len(items) - len(missing))
         session.engine.check(needs_of(todo))
-    there = {_print(item) for item in items}
-    for key in [k for k in session.letters if k[0] == stage and k[1] not in there]:
-        del session.letters[key]  # asked for no more: the scene or the code is another
+    _forget_others(session, stage, items)
     try:
         for done, outcome in enumerate(session.engine.map(unit, todo), start=1):
             if outcome.error is not None:
@@ -167,6 +176,23 @@ def work_off(session: Session, stage: str, unit: Callable[[T], V], items: Sequen
             session.progress(stage, done, len(todo))
     finally:
         write_letters(session.folder.files, session.letters.values())
+
+
+def _forget_others(session: Session, stage: str, items: Sequence[Any]) -> None:
+    """Drop letters of these scenes that are asked for no more: files or code are others now."""
+    there = {_print(item) for item in items}
+    scenes = {scene.scene_id for item in items if (scene := getattr(item, "scene", None))}
+    for key, letter in list(session.letters.items()):
+        if letter.phase == stage and letter.scene_id in scenes and key[1] not in there:
+            del session.letters[key]
+
+
+def note_plan(session: Session, entries: Mapping[str, Mapping[str, Any]]) -> None:
+    """Keep what went into the parts' names, by phase and scene, for the next plan to compare."""
+    known = session.folder.read_json(PLANNED) or {}
+    merged = {**known, **{phase: dict(found) for phase, found in entries.items()}}
+    if merged != known:
+        session.folder.write_json(PLANNED, merged)
 
 
 def _print(item: Any) -> str:
@@ -221,50 +247,3 @@ def _files_known(session: Session, scene: Scene | None) -> bool:
     if scene is None:
         return True
     return all(token is not None for _, token in session.planner.tokens.get(scene.scene_id, []))
-
-
-def plan(campaign: Campaign) -> dict[str, Any]:
-    """Return what a run of the campaign would do, and write plan.geojson beside its results.
-
-    Raises
-    ------
-    CampaignError
-        If the campaign is wrong or nothing is found.
-    """
-    session = open_session(campaign, SerialEngine(), device="auto", progress=lambda *_: None)
-    session.planner.look_up_assets(session.usable)
-    items = session.planner.ingest_items(session.usable, session.grids)
-    groups = []
-    for group, grid in session.grids.items():
-        mine = [item for item in items if item.group == group]
-        done = sum(session.parts.exists("ingest", item.fingerprint) for item in mine)
-        groups.append(
-            {
-                "group": group,
-                "scenes": len({item.scene.scene_id for item in mine}),
-                "tiles": len(session.planner.tiles(grid)),
-                "todo": len(mine) - done,
-                "done": done,
-                "grid": f"{grid.crs} {grid.height}x{grid.width} px of {grid.pixel_m:g} m",
-            }
-        )
-    features = [
-        {
-            "type": "Feature",
-            "geometry": scene.footprint,
-            "properties": {
-                "scene_id": scene.scene_id,
-                "datetime": scene.datetime.isoformat() if scene.datetime else None,
-                "status": scene.status,
-                "reason": scene.reason,
-            },
-        }
-        for scene in session.scenes
-    ]
-    session.folder.write_json("plan.geojson", {"type": "FeatureCollection", "features": features})
-    return {
-        "groups": groups,
-        "skipped": sum(scene.status == "skipped" for scene in session.scenes),
-        "failed": sum(scene.status == "failed" for scene in session.scenes),
-        "geojson": session.folder.inside("plan.geojson"),
-    }

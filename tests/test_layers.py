@@ -22,7 +22,19 @@ LEVELS = (
     {"core"},
     {"kernels", "physics", "access"},
     {"stages", "engine", "sim"},
-    {"flow", "finish", "history", "letters", "nightly", "session", "units", "results", "worker"},
+    {
+        "flow",
+        "finish",
+        "history",
+        "letters",
+        "nightly",
+        "planning",
+        "session",
+        "units",
+        "upkeep",
+        "results",
+        "worker",
+    },
     {"cli"},
     {"__main__"},
 )
@@ -32,9 +44,11 @@ WIRING = {
     "history",
     "letters",
     "nightly",
+    "planning",
+    "results",
     "session",
     "units",
-    "results",
+    "upkeep",
     "worker",
 }
 """Modules that wire the rest together; they may import each other, without cycles."""

@@ -191,6 +191,26 @@ class CubeStore:
                 "its last commit stands and nothing in it is harmed"
             ) from error
 
+    def collect_orphans(self, *, delete: bool) -> int:
+        """Return the bytes of what no commit names, left by writers that died; delete if asked.
+
+        Hold the writer's lock. Every snapshot stays.
+
+        Raises
+        ------
+        OutputError
+            If the store cannot be read or written.
+        """
+        try:
+            found = self._repository(create=False).garbage_collect(
+                dt.datetime.now(dt.UTC), dry_run=not delete
+            )
+        except (icechunk.IcechunkError, OSError) as error:
+            raise OutputError(
+                f"orphans of the cube at {self._url} cannot be collected: {error}"
+            ) from error
+        return int(found.bytes_deleted)
+
     def groups(self) -> list[str]:
         """Return the names of the groups."""
         session = self._reading()

@@ -65,7 +65,7 @@ class LocalParts:
 
     def exists(self, phase: str, fingerprint: str) -> bool:
         """Whether the part is there, whole."""
-        return self._folder(phase, fingerprint).is_dir()
+        return (self._folder(phase, fingerprint) / "records.json").is_file()
 
     def write(
         self, phase: str, fingerprint: str, records: dict[str, Any], arrays: dict[str, Any]
@@ -78,8 +78,9 @@ class LocalParts:
             If the folder cannot be written (full, read-only).
         """
         final = self._folder(phase, fingerprint)
-        if final.is_dir():
+        if self.exists(phase, fingerprint):
             return
+        shutil.rmtree(final, ignore_errors=True)  # what a collection of garbage left half done
         draft = final.with_name(f".{fingerprint}-{secrets.token_hex(4)}.tmp")
         try:
             draft.mkdir(parents=True)

@@ -27,6 +27,8 @@ RUN = "run.json"
 HISTORY = "history"
 """Folder of the run.json of every commit, by tag."""
 _NEXT = ".next"
+_FOLDERS = ("evidence",)
+"""Folders of which nothing older stays."""
 _TRIES, _WAIT_S = 40, 0.05
 
 
@@ -99,9 +101,7 @@ def settle(files: Files) -> None:
     OutputError
         If they cannot be written; they stay the results below ``.next/``.
     """
-    names = files.names(_NEXT)
-    if not names:
-        return
+    names = _within(files, _NEXT)
     if RUN in names:
         for name in sorted(names, key=lambda n: (n == RUN, n)):
             data = files.read(f"{_NEXT}/{name}")
@@ -110,8 +110,21 @@ def settle(files: Files) -> None:
             if name == RUN:
                 files.write(f"{HISTORY}/{json.loads(data)['tag']}.json", data)
             files.write(name, data)
+        for name in _FOLDERS:
+            for old in set(_within(files, name)) - {n.removeprefix(f"{name}/") for n in names}:
+                files.delete(f"{name}/{old}")
         files.delete(f"{_NEXT}/{RUN}")
-    files.delete(_NEXT)
+    if names:
+        files.delete(_NEXT)
+
+
+def _within(files: Files, below: str) -> list[str]:
+    """Return the names of all files below a name, relative to it; one level of folders."""
+    out = []
+    for name in files.names(below):
+        inner = files.names(f"{below}/{name}")
+        out += [f"{name}/{one}" for one in inner] if inner else [name]
+    return out
 
 
 def read_results(files: Files, names: Sequence[str]) -> tuple[dict[str, Any], dict[str, bytes]]:

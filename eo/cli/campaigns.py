@@ -85,6 +85,8 @@ def summary(name: str, done: Any) -> None:
         f"{count} {key}" for key, count in sorted(scenes["status"].value_counts().items())
     )
     whole = done.totals.set_index("period").loc["all"]
+    if not done.changed:
+        typer.echo(f"{name}: nothing to do: no scene is new or changed, the results stand")
     typer.echo(f"{name}: {len(scenes)} scenes ({status}); {len(done.detections)} vessels seen")
     typer.echo(
         f"  port calls seen: {whole['calls_seen']}, by at least {whole['vessels_seen']} vessels"
@@ -146,28 +148,58 @@ def reprocess(
         device=device,
         workers=workers,
         refresh_reference=refresh_reference,
+        leave_failed=True,
         log_json=log_json,
         verbose=verbose,
     )
 
 
 @app.command()
-def plan(campaign: OneCampaign, output: Output = None) -> None:
-    """Search, and say what a run would do; do none of it. Writes plan.geojson."""
-    from eo import session
+def plan(
+    campaign: OneCampaign,
+    output: Output = None,
+    rows: Annotated[
+        int, typer.Option(min=0, help="How many units to do are listed; the table holds all.")
+    ] = 20,
+) -> None:
+    """Search, and say what a run would do, of which size and why; do none of it."""
+    from eo.planning import make_plan
 
     configure_logs()
     (asked,) = _load([campaign], output)
-    summary = session.plan(asked)
-    table = Table("group", "scenes", "tiles", "to read", "read before", "grid", title=asked.name)
-    for group in summary["groups"]:
+    made = make_plan(asked)
+    table = Table(
+        "group", "scenes", "tiles", "to read", "read", "to measure", "measured", "grid",
+        title=asked.name,
+    )  # fmt: skip
+    for group in made.groups:
+        name = group["group"]
+        ingest, measure = made.count("ingest", name), made.count("measure", name)
         table.add_row(
-            *(str(group[key]) for key in ("group", "scenes", "tiles", "todo", "done", "grid"))
+            name,
+            *(str(group[key]) for key in ("scenes", "tiles")),
+            *(str(n) for n in (ingest.total() - ingest["done"], ingest["done"])),
+            *(str(n) for n in (measure.total() - measure["done"], measure["done"])),
+            group["grid"],
         )
     Console().print(table)
+    open_rows = [row for row in made.rows if row.state != "done"]
+    for row in open_rows[:rows]:
+        typer.echo(f"  {row.state} {row.phase} {row.scene_id or row.group} {row.tile}: {row.why}")
+    if len(open_rows) > rows:
+        typer.echo(f"  and {len(open_rows) - rows} more")
+    for text in made.stale:
+        typer.echo(f"  empty port {text}; --refresh-reference learns it anew")
+    host = max((row.host_bytes for row in open_rows), default=0)
+    gpu = max((row.gpu_bytes for row in open_rows), default=0)
     typer.echo(
-        f"skipped: {summary['skipped']}, failed: {summary['failed']}; map: {summary['geojson']}"
+        f"to do: {len(open_rows)} units; the largest takes about {host / 2**30:.1f} GiB of memory, "
+        f"or {gpu / 2**30:.1f} GiB on a GPU"
+        if open_rows
+        else "nothing to do"
     )
+    typer.echo(f"skipped: {made.skipped}, failed: {made.failed}")
+    typer.echo(f"table: {made.places[0]}; map: {made.places[1]}")
 
 
 @app.command(name="search")
@@ -201,14 +233,30 @@ def search_command(
 
 
 @app.command()
-def report(campaign: OneCampaign, output: Output = None) -> None:
-    """Write report.html of a finished run again."""
+def report(
+    campaign: OneCampaign,
+    output: Output = None,
+    at: Annotated[
+        str | None,
+        typer.Option("--at", help="Tag of an earlier commit, as eo history lists them.",
+                     metavar="TAG"),
+    ] = None,
+) -> None:  # fmt: skip
+    """Write report.html of a finished run again, or report-TAG.html of an earlier commit."""
     from eo.access.folder import RunFolder
-    from eo.finish import rewrite_report
+    from eo.finish import REPORT, rewrite_report
+    from eo.history import results_at
     from eo.results import open_run
 
     configure_logs()
     (asked,) = _load([campaign], output)
-    finished = open_run(asked.output)
-    rewrite_report(asked, RunFolder(asked.output))
-    typer.echo(finished.report)
+    folder = RunFolder(asked.output)
+    if at is None:
+        finished = open_run(asked.output)
+        rewrite_report(asked, folder)
+        typer.echo(finished.report)
+        return
+    _, made = results_at(folder, at)
+    name = f"report-{at}.html"
+    folder.files.write(name, made.contents[REPORT])
+    typer.echo(folder.inside(name))

@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from eo.access.assets import asset_tokens
 from eo.core.fingerprint import fingerprint
@@ -16,17 +16,21 @@ from eo.core.records import Berth, Scene, to_json
 from eo.core.seams import Needs
 from eo.core.sensors import SENSORS, group_name, sensor_of
 from eo.core.work import IngestItem, MeasureItem, ReferenceItem, TilePart
+from eo.engine.ledger import ingest_entry, measure_entry
 from eo.engine.memory import Projected, project_ingest, project_measure, project_reference
 
 __all__ = [
     "TILE_PX",
     "Epoch",
     "Planner",
+    "by_scene",
     "declare_epochs",
     "group_of",
     "needs_of",
     "projected",
 ]
+
+Unit = TypeVar("Unit", IngestItem, MeasureItem)
 
 TILE_PX = 2048
 """Side of a tile: a scene's tile of five bands is 40 MiB of DN."""
@@ -89,6 +93,14 @@ def _epoch(scenes: Sequence[Scene]) -> Epoch:
         end=end,
         scene_ids=tuple(scene.scene_id for scene in scenes),
     )
+
+
+def by_scene(items: Sequence[Unit]) -> dict[str, list[Unit]]:
+    """Return the items of each scene, by scene_id."""
+    out: dict[str, list[Unit]] = {}
+    for item in items:
+        out.setdefault(item.scene.scene_id, []).append(item)
+    return out
 
 
 def projected(item: IngestItem | ReferenceItem | MeasureItem) -> Projected:
@@ -207,6 +219,22 @@ class Planner:
                 for tile in self.tiles(grid)
             ]
         return items
+
+    def ingest_entries(self, items: Sequence[IngestItem]) -> dict[str, dict[str, Any]]:
+        """Return what decides each scene's ingest parts, by scene_id."""
+        return {
+            scene_id: ingest_entry(
+                tiles, files=self.tokens[scene_id], algorithm=self.algorithms["ingest"]
+            )
+            for scene_id, tiles in by_scene(items).items()
+        }
+
+    def measure_entries(self, items: Sequence[MeasureItem]) -> dict[str, dict[str, Any]]:
+        """Return what decides each scene's measure parts, by scene_id."""
+        return {
+            scene_id: measure_entry(tiles, algorithm=self.algorithms["measure"])
+            for scene_id, tiles in by_scene(items).items()
+        }
 
     def reference_items(
         self, group: str, grid: Grid, epoch: Epoch, parts: Mapping[tuple[str, str], str]
