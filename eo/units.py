@@ -78,6 +78,8 @@ def reference(item: ReferenceItem) -> str:
             "spread": port.spread,
             "water": port.water,
             "clear_looks": port.clear_looks,
+            "bare": port.bare,
+            "bare_water": port.bare_water,
         },
     )
     return item.fingerprint
@@ -217,8 +219,9 @@ def _reference(
         return None
     shape = (halo.height, halo.width)
     median = np.full((len(bands), *shape), np.nan, np.float32)
-    spread = np.full_like(median, np.nan)
+    spread, bare = np.full_like(median, np.nan), np.full_like(median, np.nan)
     water = np.full(shape, np.nan, np.float32)
+    bare_water = water.copy()
     looks: NDArray[np.uint16] = np.zeros(shape, np.uint16)
     for tile in tiles:
         common, source, target = _overlap(tile, halo)
@@ -226,12 +229,20 @@ def _reference(
             continue
         known = parts.records("reference", tile.fingerprint)["bands"]
         index = [known.index(n) for n in bands]
-        for out, key in ((median, "median"), (spread, "spread")):
+        for out, key in ((median, "median"), (spread, "spread"), (bare, "bare")):
             array = parts.array("reference", tile.fingerprint, key)
             out[:, target[0], target[1]] = array[:, source[0], source[1]][index]
         water[target] = parts.array("reference", tile.fingerprint, "water")[source]
+        bare_water[target] = parts.array("reference", tile.fingerprint, "bare_water")[source]
         looks[target] = parts.array("reference", tile.fingerprint, "clear_looks")[source]
-    return Reference(median=median, spread=spread, water=water, clear_looks=looks)
+    return Reference(
+        median=median,
+        spread=spread,
+        water=water,
+        clear_looks=looks,
+        bare=bare,
+        bare_water=bare_water,
+    )
 
 
 def _native_from_grid(

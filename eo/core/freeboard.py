@@ -33,6 +33,9 @@ class Freeboard:
     surface: Literal["water", "quay"] = "water"
     """What the shade falls on. On a quay the likelihood is that of the deck's height above the
     quay; heights above the water follow once the quay's own height is known."""
+    quay_log_likelihood: tuple[float, ...] = ()
+    """ln L of the quay's height above the water over 0-10 m in steps of 0.1 m, from its own
+    shadow in this look; empty where none is seen."""
     bound_m: float | None = None
     """Cramer-Rao bound of the freeboard's sd: noise and known nuisances alone."""
     notes: tuple[str, ...] = ()

@@ -216,6 +216,9 @@ class WaterCount:
     """Pixels of the area for which the scene holds data."""
     area_px: float
     """All pixels of the area inside the tile's core."""
+    quay_log_likelihood: tuple[float, ...] = ()
+    """ln L of the berth's quay above the water over 0-10 m in steps of 0.1 m, by its own shadow;
+    empty where none is seen."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,21 +1,23 @@
 """The cross-profile of a hull whose shade falls on a quay.
 
-What the quay looks like without a ship is known: Q_c(x), the empty port in band c, brought to the
-scene's light. Beside the hull the same ground is seen shaded up to a distance w from her deck's
-edge b and lit beyond, whatever is painted on it or stands there:
+What the quay looks like without a ship is known: K_c(x), the unshaded ground in band c, brought
+to the scene's light, and where the quay's edge c(t) runs. Between the deck's edge b and the quay
+lies a dark gap (fenders, water in shade); beyond, the same ground is seen shaded up to a distance
+w from the deck's edge, and lit further out, whatever is painted on it or stands there:
 
-    y_ic = (D_c + E_c x + H_c t) f_d + Q_ic (A_c (1 - f_l) + G_c f_l) + V_c Q'_ic + noise   (1)
-    f_d = 1 - P((u - b - s t) / q)             share of deck in the pixel                 (2)
-    f_l = P((u - b - s t - w) / q)             share of lit ground                        (3)
+    y_ic = (D_c + E_c x + H_c t) f_d + M_c W_c f_g + K_ic (A_c f_s + G_c f_l) + V_c K'_ic f_l   (1)
+    f_d = 1 - P((u - b - s t) / q)             share of deck in the pixel                     (2)
+    f_l = P((u - max(c + d, b + s t + w)) / q) share of lit ground                            (3)
+    f_g = 1 - f_d - P((u - c - d) / q),  f_s = P((u - c - d) / q) - f_l                       (4)
 
 with u across (positive towards the shaded side) and x the same in units of the half beam, t
-along the hull, P the normal distribution function, q the blur [m], s the axis's skew. Since Q is
-as blurred as the scene, the quay's edge and the water before it need no edges of their own; what
-of them lies under the deck is part of D. G is what is left of the light's gain (near 1), A the
-shaded ground's level, near the shade ratio, Q' the slope of Q across and V the misregistration
-[m]. Linear in all but b, s and ln q, which move by Gauss-Newton steps for every width asked;
-ln L(w) is marginal by Laplace's method and tempered by what blocks of the hull say of noise that
-pixels share.
+along the hull, P the normal distribution function, q the blur [m], s the axis's skew, d the
+misregistration of quay and scene. A shade that ends in the gap (b + w < c) leaves the whole quay
+lit: then the pixels only say that w is narrower than the gap. M is how dark the gap is, as a
+share of W; G is what is left of the light's gain (near 1), A the shaded ground's level, near the
+shade ratio, K' the slope of K across and V its misregistration [m]. Linear in all but b, s, ln q
+and d, which move by Gauss-Newton steps for every width asked; ln L(w) is marginal by Laplace's
+method and tempered by what blocks of the hull say of noise that pixels share.
 """
 
 from __future__ import annotations
@@ -28,11 +30,13 @@ from scipy.special import ndtr
 
 __all__ = ["QuayFit", "QuayPixels", "quay_likelihood"]
 
-_OWN = 6
-"""Linear levels of a band: D, E, H, A, G, V."""
-_SHADED, _LIT = 3, 4
-_SHARED = 4
-"""b, s, ln q, and the shade ratio's offset common to all bands."""
+_OWN = 7
+"""Linear levels of a band: D, E, H, M, A, G, V."""
+_GAP, _SHADED, _LIT, _SHIFT = 3, 4, 5, 6
+_MOVING = 4
+"""b, s, ln q, d."""
+_SHARED = _MOVING + 1
+"""The moving ones, and the shade ratio's offset common to all bands."""
 _STEPS = (4, 2, 2)
 """Gauss-Newton steps before and between the weighings of the pixels."""
 _FREEDOM = 4.0
@@ -41,6 +45,12 @@ _BLOCKS = 8
 _LEAST_INFLATION = 2.0
 _LEAST_NOISE = 0.03
 """Of the quay's level: texture, and what changes from one day to another."""
+_RAGGED_M = 0.3
+"""How far edges of hull and quay depart from straight lines, pixel by pixel: bollards, fenders."""
+_DARK, _DARK_SD = 0.4, 0.3
+"""M: the gap beside lit water; shaded water, fenders, a strip of quay wall."""
+_WALL_SHARE = 0.1
+"""Of the ground's level that is added to W: walls and fenders are no darker where water is."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -49,10 +59,13 @@ class QuayPixels:
 
     values: Any
     """(band, pixel) reflectance."""
-    empty: Any
-    """(band, pixel) the empty port in the scene's light."""
-    empty_slope: Any
+    ground: Any
+    """(band, pixel) K: the unshaded quay in the scene's light, its level carried on beyond its
+    edge."""
+    ground_slope: Any
     """(band, pixel) its slope towards the shaded side [1/m]."""
+    water: Any
+    """(band,) W: lit water before the empty quay."""
     across_m: Any
     """(pixel,) from the hull's axis towards the shaded side [m]."""
     along: Any
@@ -63,6 +76,14 @@ class QuayPixels:
     """How well."""
     skew_sd_m: float
     """sd of the axis's place across at along = 1 [m]."""
+    quay_edge_m: Any
+    """(pixel,) c: across, where the quay begins beside each pixel [m]."""
+    quay_edge_sd_m: float
+    """How well, misregistration of scene and empty port included [m]."""
+    gap_m: float
+    """Usual distance of quay and hull [m]."""
+    gap_sd_m: float
+    """Its spread."""
     blur_m: float
     """sigma of the point spread across [m]."""
     blur_sd: float
@@ -76,7 +97,7 @@ class QuayPixels:
     gain_sd: float
     """Relative sd of the scene's light against the empty port's."""
     shift_sd_m: float
-    """sd of the misregistration of scene and empty port, band by band [m]."""
+    """sd of the misregistration of the ground's markings, band by band [m]."""
     widths_m: Any
     """(width,) strip widths asked, ascending from 0 [m]."""
 
@@ -101,6 +122,8 @@ class QuayFit:
     """Lit less shaded ground in units of the noise, best band."""
     scatter: float
     """Residual's robust sd beside the hull as a share of the ground's level, best half of bands."""
+    gap_m: float
+    """Width of the dark gap between hull and quay [m]."""
     shaded_px: float
     """Pixels of shaded ground beyond the blur of the hull."""
     lit_px: float
@@ -143,10 +166,10 @@ def _start(pixels: QuayPixels) -> _State:
     deck = pixels.across_m < pixels.half_beam_m
     own = np.zeros((count, bands, _OWN))
     own[:, :, 0] = np.median(pixels.values[:, deck], axis=1) if deck.any() else 0.1
-    own[:, :, _SHADED], own[:, :, _LIT] = pixels.shade_ratio, 1.0
+    own[:, :, _GAP], own[:, :, _SHADED], own[:, :, _LIT] = _DARK, pixels.shade_ratio, 1.0
     shared = np.zeros((count, _SHARED))
     shared[:, 0], shared[:, 2] = pixels.half_beam_m, np.log(pixels.blur_m)
-    level = np.median(pixels.empty[:, ~deck], axis=1)
+    level = np.median(pixels.ground[:, ~deck], axis=1)
     weight = np.broadcast_to((0.15 * level[:, None]) ** -2.0, pixels.values.shape)
     return _State(own=own, shared=shared, weight=weight.copy())
 
@@ -162,53 +185,76 @@ def _priors(pixels: QuayPixels) -> tuple[Any, Any]:
         first = band * _OWN
         deck = np.array([1e-3, 1.0 / 0.4, 1.0 / 0.3]) / scale[band]
         precision[range(first, first + 3), range(first, first + 3)] = deck**2
-        shaded, lit, shift = first + _SHADED, first + _LIT, first + 5
-        mean[shaded], mean[lit] = pixels.shade_ratio[band], 1.0
-        near = pixels.shade_ratio_sd**-2.0
-        precision[shaded, shaded] = precision[rho, rho] = 0.0
-        precision[shaded, shaded] += near
+        for index, middle, sd in (
+            (_GAP, _DARK, _DARK_SD),
+            (_LIT, 1.0, pixels.gain_sd),
+            (_SHIFT, 0.0, pixels.shift_sd_m),
+        ):
+            mean[first + index], precision[first + index, first + index] = middle, sd**-2.0
+        shaded, near = first + _SHADED, pixels.shade_ratio_sd**-2.0
+        mean[shaded] = pixels.shade_ratio[band]
+        precision[shaded, shaded] = near
         precision[shaded, rho] = precision[rho, shaded] = -near
-        precision[lit, lit] = pixels.gain_sd**-2.0
-        precision[shift, shift] = pixels.shift_sd_m**-2.0
     precision[rho, rho] = bands * pixels.shade_ratio_sd**-2.0 + pixels.shade_ratio_common_sd**-2.0
-    for index, (middle, sd) in enumerate(
-        (
-            (pixels.half_beam_m, pixels.edge_sd_m),
-            (0.0, pixels.skew_sd_m),
-            (np.log(pixels.blur_m), pixels.blur_sd),
-        )
+    edge, skew, log_blur, shift = range(bands * _OWN, bands * _OWN + _MOVING)
+    for index, middle, sd in (
+        (edge, pixels.half_beam_m, pixels.edge_sd_m),
+        (skew, 0.0, pixels.skew_sd_m),
+        (log_blur, np.log(pixels.blur_m), pixels.blur_sd),
+        (shift, 0.0, pixels.quay_edge_sd_m),
     ):
-        mean[bands * _OWN + index] = middle
-        precision[bands * _OWN + index, bands * _OWN + index] = sd**-2.0
+        mean[index], precision[index, index] = middle, sd**-2.0
+    # The gap, c + d - b, is as wide as fenders are: what is known of it moves the means too.
+    pair = np.array([edge, shift])
+    usual = np.array([-1.0, 1.0])
+    wanted = pixels.gap_m - float(np.median(pixels.quay_edge_m))
+    before = precision[pair[:, None], pair].copy()
+    precision[pair[:, None], pair] += np.outer(usual, usual) / pixels.gap_sd_m**2
+    pull = before @ mean[pair] + usual * wanted / pixels.gap_sd_m**2
+    mean[pair] = np.linalg.solve(precision[pair[:, None], pair], pull)
     return mean, precision
 
 
 def _columns(pixels: QuayPixels, state: _State) -> tuple[Any, Any, Any]:
-    """Return derivatives (width, band, pixel, 9), the model (width, band, pixel), and dy/dw."""
-    edge, skew, log_blur = (state.shared[:, k, None] for k in range(3))
+    """Return derivatives (width, band, pixel, 11), the model (width, band, pixel), and dy/dw."""
+    edge, skew, log_blur, shift = (state.shared[:, k, None] for k in range(_MOVING))
     blur = np.exp(log_blur)
     inner = (pixels.across_m - edge - skew * pixels.along) / blur
-    outer = inner - pixels.widths_m[:, None] / blur
-    deck, lit = ndtr(-inner), ndtr(outer)
-    dense_b = np.exp(-0.5 * inner**2) * 0.3989422804014327
-    dense_s = np.exp(-0.5 * outer**2) * 0.3989422804014327
+    rim = (pixels.across_m - pixels.quay_edge_m - shift) / blur
+    ashore = inner - pixels.widths_m[:, None] / blur
+    on_quay = ashore <= rim  # the shade reaches the quay
+    outer = np.minimum(ashore, rim)
+    deck, quay, lit = ndtr(-inner), ndtr(rim), ndtr(outer)
     place = np.clip((pixels.across_m - pixels.half_beam_m) / pixels.half_beam_m, -1.5, 0.2)
-    full = (*deck.shape[:1], *pixels.values.shape)
-    out = np.zeros((*full, _OWN + 3))
+    dark = pixels.water[:, None] + _WALL_SHARE * pixels.ground
+    out = np.zeros((*deck.shape[:1], *pixels.values.shape, _OWN + _MOVING))
     for k, column in enumerate((deck, deck * place, deck * pixels.along)):
         out[..., k] = column[:, None]
-    out[..., _SHADED] = pixels.empty * (1.0 - lit)[:, None]
-    out[..., _LIT] = pixels.empty * lit[:, None]
-    out[..., 5] = pixels.empty_slope
+    out[..., _GAP] = dark * (1.0 - deck - quay)[:, None]
+    out[..., _SHADED] = pixels.ground * (quay - lit)[:, None]
+    out[..., _LIT] = pixels.ground * lit[:, None]
+    out[..., _SHIFT] = pixels.ground_slope * lit[:, None]
     model = (out[..., :_OWN] @ state.own[..., None])[..., 0]
     level = state.own[..., 0][..., None] + state.own[..., 2][..., None] * pixels.along
-    step = (state.own[..., _LIT] - state.own[..., _SHADED])[..., None] * pixels.empty
-    at_b, at_s = level * dense_b[:, None], -step * dense_s[:, None]
-    move = (at_b + at_s) / blur[:, None]
-    out[..., _OWN] = move
-    out[..., _OWN + 1] = move * pixels.along
-    out[..., _OWN + 2] = at_b * inner[:, None] + at_s * outer[:, None]
-    return out, model, at_s / blur[:, None]
+    gap = state.own[..., _GAP][..., None] * dark
+    shaded = state.own[..., _SHADED][..., None] * pixels.ground
+    bright = state.own[..., _LIT][..., None] * pixels.ground
+
+    def density(place: Any) -> Any:
+        return (np.exp(-0.5 * place**2) * 0.3989422804014327 / blur)[:, None]
+
+    # What a step from one level to the next adds as its edge moves outwards.
+    at_deck = (level - gap) * density(inner)
+    at_rim = (gap - np.where(on_quay[:, None], shaded, bright)) * density(rim)
+    at_end = np.where(on_quay[:, None], (shaded - bright) * density(ashore), 0.0)
+    out[..., _OWN] = at_deck + at_end
+    out[..., _OWN + 1] = out[..., _OWN] * pixels.along
+    scaled = blur[:, None]
+    out[..., _OWN + 2] = scaled * (
+        at_deck * inner[:, None] + at_rim * rim[:, None] + at_end * ashore[:, None]
+    )
+    out[..., _OWN + 3] = at_rim
+    return out, model, at_end
 
 
 def _normal(columns: Any, state: _State, residual: Any) -> tuple[Any, Any]:
@@ -220,7 +266,7 @@ def _normal(columns: Any, state: _State, residual: Any) -> tuple[Any, Any]:
     gram = np.swapaxes(weighted, -1, -2) @ columns
     pull = (np.swapaxes(weighted, -1, -2) @ residual[..., None])[..., 0]
     for band in range(bands):
-        index = np.r_[band * _OWN : (band + 1) * _OWN, bands * _OWN : bands * _OWN + 3]
+        index = np.r_[band * _OWN : (band + 1) * _OWN, bands * _OWN : bands * _OWN + _MOVING]
         normal[:, index[:, None], index] += gram[:, band]
         gradient[:, index] += pull[:, band]
     return normal, gradient
@@ -236,7 +282,7 @@ def _move(pixels: QuayPixels, state: _State, mean: Any, precision: Any) -> None:
     away = _packed(state) - mean
     step = np.linalg.solve(normal + precision, (gradient - away @ precision)[..., None])[..., 0]
     own = step[:, :-_SHARED].reshape(state.own.shape)
-    limit = np.array([0.5 * pixels.blur_m, 0.5 * pixels.blur_m, 0.15, 0.2])
+    limit = np.array([0.5, 0.5, 0.0, 0.5, 0.0]) * pixels.blur_m + np.array([0, 0, 0.15, 0, 0.2])
     state.own = state.own + own
     state.shared = state.shared + np.clip(step[:, -_SHARED:], -limit, limit)
 
@@ -254,15 +300,17 @@ def _judge(pixels: QuayPixels, state: _State, mean: Any, precision: Any) -> tupl
 
 def _reweigh(pixels: QuayPixels, state: _State, best: int) -> None:
     """Take noise from the residuals of the best width, deck and ground apart, outliers down."""
-    _, model, _ = _columns(pixels, state)
+    columns, model, _ = _columns(pixels, state)
     residual = pixels.values - model[best]
+    # Edges are not as straight as lines: what a pixel changes if all of them move together.
+    ragged = _RAGGED_M * (columns[best, ..., _OWN] + columns[best, ..., _OWN + 3])
     deck = pixels.across_m < state.shared[best, 0]
     for side in (deck, ~deck):
         if not side.any():
             continue
         noise = 1.4826 * np.median(np.abs(residual[:, side]), axis=1)
         floor = _LEAST_NOISE * np.median(np.abs(pixels.values[:, side]), axis=1) + 1e-4
-        noise = np.maximum(noise, floor)[:, None]
+        noise = np.hypot(np.maximum(noise, floor)[:, None], ragged[:, side])
         ratio = (residual[:, side] / noise) ** 2
         state.weight[:, side] = (_FREEDOM + 1.0) / (_FREEDOM + ratio) / noise**2
 
@@ -282,9 +330,10 @@ def _report(pixels: QuayPixels, state: _State, logl: Any, normal: Any) -> QuayFi
     own, edge = state.own[best], state.shared[best, 0]
     ratio = own[:, _SHADED] / np.maximum(own[:, _LIT], 1e-3)
     spread = np.hypot(pixels.shade_ratio_sd, pixels.shade_ratio_common_sd)
-    ground = pixels.across_m > edge + pixels.blur_m
-    beyond = edge + pixels.widths_m[best]
-    level = np.median(pixels.empty[:, ground], axis=1) if ground.any() else np.ones(len(own))
+    rim = pixels.quay_edge_m + state.shared[best, 3]
+    end = edge + pixels.widths_m[best]
+    ground = pixels.across_m > np.maximum(edge, rim) + pixels.blur_m
+    level = np.median(pixels.ground[:, ground], axis=1) if ground.any() else np.ones(len(own))
     noise = np.full(len(own), np.inf)
     if ground.any():
         noise = 1.4826 * np.median(np.abs(residual[:, ground]), axis=1)
@@ -298,8 +347,9 @@ def _report(pixels: QuayPixels, state: _State, logl: Any, normal: Any) -> QuayFi
         ratio_excess=float(np.mean(ratio - pixels.shade_ratio) / spread),
         contrast=float(np.max((own[:, _LIT] - own[:, _SHADED]) * level / noise)),
         scatter=float(np.median(noise / level)),
-        shaded_px=float((ground & (pixels.across_m < beyond)).sum()),
-        lit_px=float((pixels.across_m > np.maximum(beyond, edge) + pixels.blur_m).sum()),
+        gap_m=float(np.median(rim)) - float(edge),
+        shaded_px=float((ground & (pixels.across_m < end)).sum()),
+        lit_px=float((pixels.across_m > np.maximum(end, rim) + pixels.blur_m).sum()),
     )
 
 
@@ -318,7 +368,7 @@ def _information(
     cross = np.zeros(size)
     moved = np.zeros((bands, columns.shape[1], size))
     for band in range(bands):
-        index = np.r_[band * _OWN : (band + 1) * _OWN, bands * _OWN : bands * _OWN + 3]
+        index = np.r_[band * _OWN : (band + 1) * _OWN, bands * _OWN : bands * _OWN + _MOVING]
         moved[band][:, index] = columns[band]
         cross += moved[band].T @ (state.weight[band] * by_width[band])
     left = by_width - moved @ np.linalg.solve(normal, cross)

@@ -25,9 +25,18 @@ import numpy as np
 from eo.core.records import Sighting, Stay, Vessel
 from eo.core.rows import PortCall
 from eo.physics.hull import CARGO_SHARE, FILL_LIMITS, barrels_per_tonne
-from eo.stages.draws import ShipDraws, log_likelihood_at, quantiles, seeded
+from eo.stages.draws import ShipDraws, freeboards_at, log_likelihood_at, quantiles, seeded
+from eo.stages.quay_height import QUAY_HEIGHTS_M
+from eo.stages.quays import QuayView
 
-__all__ = ["CallDraws", "PortHabit", "draw_call", "learn_habit", "weigh_call"]
+__all__ = [
+    "CallDraws",
+    "PortHabit",
+    "draw_call",
+    "learn_habit",
+    "measured_looks",
+    "weigh_call",
+]
 
 _DRAWS = 16_000
 _LEAST_EFFECTIVE = 80.0
@@ -100,7 +109,8 @@ def measured_looks(sightings: Sequence[Sighting]) -> list[Sighting]:
     """Return the measured looks by time, one a pass (two tiles of a pass show one ship once)."""
     best: dict[str, Sighting] = {}
     for sighting in sightings:
-        if sighting.freeboard.status != "measured" or sighting.datetime is None:
+        look = sighting.freeboard
+        if look.status != "measured" or not look.log_likelihood or sighting.datetime is None:
             continue
         rival = best.get(sighting.acquisition_id)
         key = (sighting.freeboard.rows, sighting.clear_fraction, sighting.detection_id)
@@ -113,9 +123,26 @@ def measured_looks(sightings: Sequence[Sighting]) -> list[Sighting]:
     return sorted(best.values(), key=lambda s: (str(s.datetime), s.detection_id))
 
 
-def draw_call(stay: Stay, sightings: Sequence[Sighting], who: ShipDraws) -> CallDraws | None:
+def draw_call(
+    stay: Stay,
+    sightings: Sequence[Sighting],
+    who: ShipDraws,
+    views: Mapping[str, QuayView] | None = None,
+    *,
+    measured: int | None = None,
+) -> CallDraws | None:
     """Return weighted draws of a call; None where no look of her was measured.
 
+    Parameters
+    ----------
+    views
+        What is known of the quays on which her shade falls, by detection: one height in all her
+        looks, so that differences between them are better known than levels.
+    measured
+        How many of her looks count as measured; None: all that have a likelihood.
+
+    Notes
+    -----
     They are drawn under no habit of the port; see :meth:`CallDraws.under`.
     """
     looks = measured_looks(sightings)
@@ -127,20 +154,27 @@ def draw_call(stay: Stay, sightings: Sequence[Sighting], who: ShipDraws) -> Call
     arrival, departure, kind = _draw_fills(generator)
     begin, finish = _draw_ramp(stay, generator)
     logl = np.zeros(_DRAWS)
+    heights: Any = None
     for look in looks:
         if look.datetime is None:
             continue
+        above: Any = 0.0
+        view = (views or {}).get(look.detection_id)
+        if view is not None:
+            if heights is None:
+                heights = generator.choice(QUAY_HEIGHTS_M, size=_DRAWS, p=view.mean)
+            above = heights - generator.normal(view.tide_m, view.tide_sd_m, _DRAWS)
         hours = (look.datetime - stay.first_seen) / dt.timedelta(hours=1)
         done = np.clip((hours - begin) / np.maximum(finish - begin, 0.5), 0.0, 1.0)
-        found, _ = log_likelihood_at(look.freeboard, ships, arrival + (departure - arrival) * done)
-        logl += found
+        freeboard = freeboards_at(ships, arrival + (departure - arrival) * done)
+        logl += log_likelihood_at(look.freeboard, freeboard, above_m=above)
     return CallDraws(
         arrival=arrival,
         departure=departure,
         dwt_t=ships.dwt_t,
         weight=_tempered(logl),
         kind=kind,
-        looks=len(looks),
+        looks=len(looks) if measured is None else measured,
     )
 
 

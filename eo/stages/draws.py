@@ -17,10 +17,20 @@ import numpy as np
 from eo.core.records import Candidate, Freeboard, Sighting, Vessel
 from eo.physics.hull import Particulars, draught_at_fill_m, sample_particulars
 
-__all__ = ["ShipDraws", "draw_ships", "log_likelihood_at", "quantiles", "seeded"]
+__all__ = [
+    "ShipDraws",
+    "draw_ships",
+    "freeboards_at",
+    "has_particulars",
+    "log_likelihood_at",
+    "quantiles",
+    "seeded",
+]
 
 _WATERLINE_RATIO = 0.98
 """Length at the waterline over length over all, which fleet files and priors are about."""
+_DRAWS_OF_A_VESSEL = 200
+"""Of a fleet vessel whose particulars are not all given."""
 _IMPOSSIBLE = -30.0
 """ln L of a deck below the water."""
 
@@ -33,6 +43,8 @@ class ShipDraws:
     """Arrays (draw,)."""
     weight: Any
     """(draw,) prior weights; they sum to 1."""
+    vessel_ids: tuple[str | None, ...] = ()
+    """Who each draw is; None: nobody of the fleet file."""
 
     def picked(self, index: Any) -> Particulars:
         """Return the ships of some draws, by index."""
@@ -75,13 +87,17 @@ def draw_ships(
     beam, beam_sd = _mean_of([(s.hull.beam_m, s.hull.beam_sd_m) for s in sightings], 0.05)
     parts: list[Particulars] = []
     weights: list[Any] = []
+    who: list[str | None] = []
     known = candidates or (Candidate(vessel_id=None, probability=1.0),)
     for candidate in known:
         if candidate.probability <= 0.002:
             continue
+        vessel = fleet.get(candidate.vessel_id) if candidate.vessel_id else None
         count = max(20, round(draws * candidate.probability))
         generator = seeded(seed, candidate.vessel_id or "")
-        vessel = fleet.get(candidate.vessel_id) if candidate.vessel_id else None
+        if vessel is not None and not has_particulars(vessel):
+            # The same draws in all her calls, so that each teaches the others.
+            count, generator = _DRAWS_OF_A_VESSEL, seeded(vessel.vessel_id, "particulars")
         if vessel is None:
             ships = sample_particulars(
                 generator,
@@ -104,12 +120,21 @@ def draw_ships(
             )
         parts.append(ships)
         weights.append(np.full(count, candidate.probability / count))
+        who += [vessel.vessel_id if vessel is not None else None] * count
     pooled = {
         f.name: np.concatenate([getattr(part, f.name) for part in parts])
         for f in fields(Particulars)
     }
     weight = np.concatenate(weights)
-    return ShipDraws(ships=Particulars(**pooled), weight=weight / weight.sum())
+    return ShipDraws(
+        ships=Particulars(**pooled), weight=weight / weight.sum(), vessel_ids=tuple(who)
+    )
+
+
+def has_particulars(vessel: Vessel) -> bool:
+    """Whether nothing about a vessel's draughts is left to guess."""
+    known = vessel.depth_m, vessel.design_draught_m, vessel.ballast_draught_m
+    return all(value is not None for value in known)
 
 
 def _mean_of(values: Sequence[tuple[float, float]], shared: float) -> tuple[float, float]:
@@ -120,31 +145,35 @@ def _mean_of(values: Sequence[tuple[float, float]], shared: float) -> tuple[floa
     return mean, float(np.hypot(weight.sum() ** -0.5, shared * mean))
 
 
-def log_likelihood_at(freeboard: Freeboard, ships: Particulars, fill: Any) -> tuple[Any, Any]:
-    """Return ln L of a look and the freeboard [m] if ships were filled so.
-
-    Parameters
-    ----------
-    freeboard
-        A measured look.
-    ships
-        Particulars, arrays that broadcast with `fill`.
-    fill
-        Fill, dimensionless.
-    """
-    draught = draught_at_fill_m(
+def freeboards_at(ships: Particulars, fill: Any) -> Any:
+    """Return the freeboard [m] of ships (arrays that broadcast with `fill`) filled so."""
+    return ships.depth_m - draught_at_fill_m(
         fill,
         design_draught_m=ships.design_draught_m,
         ballast_draught_m=ships.ballast_draught_m,
         design_block=ships.design_block,
     )
-    height = ships.depth_m - draught
-    logl = np.asarray(freeboard.log_likelihood)
-    place = np.clip((height - freeboard.start_m) / freeboard.step_m, 0.0, logl.size - 1.0)
+
+
+def log_likelihood_at(look: Freeboard, height_m: Any, *, above_m: Any = 0.0) -> Any:
+    """Return ln L of a look if the deck stood so high above the water.
+
+    Parameters
+    ----------
+    look
+        With a likelihood over heights.
+    height_m
+        Freeboard [m], any shape.
+    above_m
+        Height above the water of what the likelihood's heights are counted from: a quay, where
+        a deck below it is as likely as one level with it; 0: the water, below which no deck is.
+    """
+    logl = np.asarray(look.log_likelihood)
+    place = np.clip((height_m - above_m - look.start_m) / look.step_m, 0.0, logl.size - 1.0)
     below = np.minimum(place.astype(int), logl.size - 2)
     part = place - below
     found = logl[below] * (1.0 - part) + logl[below + 1] * part
-    return np.where(height < freeboard.start_m - freeboard.step_m, _IMPOSSIBLE, found), height
+    return np.where(height_m < look.start_m - look.step_m, _IMPOSSIBLE, found)
 
 
 def quantiles(values: Any, weights: Any, at: Sequence[float] = (0.05, 0.5, 0.95)) -> list[float]:

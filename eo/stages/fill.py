@@ -7,21 +7,27 @@ Where nothing was measured nothing is said.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from eo.core.records import Sighting, Stay, Vessel
+from eo.core.records import Freeboard, Sighting, Stay, Vessel, WaterCount
 from eo.core.rows import Detection, PortCall
-from eo.physics.hull import FILL_LIMITS, Particulars
-from eo.stages.cargo import draw_call, learn_habit, weigh_call
-from eo.stages.draws import ShipDraws, draw_ships, log_likelihood_at, quantiles
+from eo.physics.hull import FILL_LIMITS, freeboard_prior_m
+from eo.stages.cargo import draw_call, learn_habit, measured_looks, weigh_call
+from eo.stages.draws import ShipDraws, draw_ships, freeboards_at, log_likelihood_at, quantiles
+from eo.stages.quays import QuayView, ShipOnQuay, above_water, place_of, view_quays
+from eo.stages.ships_learnt import FILLS, any_fill, learnt_weights
 
 __all__ = ["weigh"]
 
-_FILL = np.linspace(FILL_LIMITS[0], FILL_LIMITS[1], 221)
-_CELL = float(_FILL[1] - _FILL[0])
+_IDENTIFIABLE = 0.7
+"""Largest posterior sd of the freeboard as a share of the prior's."""
+_ABOVE_QUAY_M = 1.0
+"""A deck not surely this far above a quay is hidden by it."""
+_LARGEST_M = 25.0
+_HEIGHT_STEP_M = 0.1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +48,7 @@ def weigh(
     fleet: Sequence[Vessel],
     *,
     product: str | None,
+    counts: Mapping[str, Iterable[WaterCount]] | None = None,
 ) -> tuple[list[Detection], list[PortCall]]:
     """Weigh every sighting and every stay.
 
@@ -55,6 +62,8 @@ def weigh(
         Known vessels; may be empty.
     product
         What is shipped, for barrels per tonne; None: unknown.
+    counts
+        Per scene, what was seen of berths: the jetties' own shadows among it.
 
     Returns
     -------
@@ -64,7 +73,8 @@ def weigh(
     Notes
     -----
     A flat prior on fill within [-0.05, 1.05]; freeboard and draught are posterior means of the
-    same posterior, fill its median.
+    same posterior, fill its median. Where the shade falls on a quay, all other looks say how high
+    that is; in whatever way, a ship's other looks say how deep she can lie.
     """
     vessels = {vessel.vessel_id: vessel for vessel in fleet}
     by_id = {sighting.detection_id: sighting for sighting in sightings}
@@ -78,39 +88,109 @@ def weigh(
         )
         for stay in stays
     }
+    alone = {
+        sighting.detection_id: draw_ships((), vessels, [sighting], seed=sighting.detection_id)
+        for sighting in sightings
+        if sighting.detection_id not in stay_of and _told(sighting.freeboard)
+    }
+    owner = {key: ships[stay.call_id] for key, stay in stay_of.items()} | alone
+    views = _quays(sightings, stay_of, owner, counts or {})
+    seen = {
+        key: _over_water(by_id[key].freeboard, views.get(key))
+        for key in owner
+        if _told(by_id[key].freeboard)
+    }
+    looks = {stay.call_id: [by_id[key] for key in stay.detection_ids] for stay in stays}
+    weights = learnt_weights(
+        stays,
+        ships,
+        {
+            call_id: {s.acquisition_id: seen[s.detection_id] for s in measured_looks(some)}
+            for call_id, some in looks.items()
+        },
+        vessels,
+    )
     detections = []
     for sighting in sightings:
-        stay = stay_of.get(sighting.detection_id)
-        who = (
-            ships[stay.call_id]
-            if stay is not None
-            else draw_ships((), vessels, [sighting], seed=sighting.detection_id)
+        key, stay = sighting.detection_id, stay_of.get(sighting.detection_id)
+        said = None
+        if key in seen:
+            who = owner[key]
+            if stay is not None:
+                known = stay.call_id, sighting.acquisition_id
+                who = replace(who, weight=weights.get(known, who.weight))
+            said = _posterior(seen[key], who)
+        status = _status(sighting, said, views.get(key))
+        detections.append(
+            _detection(sighting, stay, said if status == "measured" else None, status)
         )
-        detections.append(_detection(sighting, stay, who))
-    looks = {stay.call_id: [by_id[key] for key in stay.detection_ids] for stay in stays}
-    draws = {
-        stay.call_id: draw_call(stay, looks[stay.call_id], ships[stay.call_id]) for stay in stays
-    }
+    told = {row.detection_id for row in detections if row.fill_status == "measured"}
+    draws = {}
+    for stay in stays:
+        who = replace(ships[stay.call_id], weight=weights[stay.call_id, ""])
+        known_looks = told.intersection(stay.detection_ids)
+        draws[stay.call_id] = (
+            draw_call(stay, looks[stay.call_id], who, views, measured=len(known_looks))
+            if known_looks
+            else None
+        )
     # Calls that say by themselves which way cargo went teach the port's habit to the others.
     habit = learn_habit(found for found in draws.values() if found is not None)
     calls = []
     for stay in stays:
         found = draws[stay.call_id]
-        told = None if found is None else found.under(habit)
-        calls.append(weigh_call(stay, looks[stay.call_id], vessels, told, product=product))
+        under = None if found is None else found.under(habit)
+        calls.append(weigh_call(stay, looks[stay.call_id], vessels, under, product=product))
     return detections, calls
 
 
-def _posterior(sighting: Sighting, who: ShipDraws) -> _Weight | None:
+def _told(look: Freeboard) -> bool:
+    return look.status == "measured" and bool(look.log_likelihood)
+
+
+def _quays(
+    sightings: Sequence[Sighting],
+    stay_of: Mapping[str, Stay],
+    owner: Mapping[str, ShipDraws],
+    counts: Mapping[str, Iterable[WaterCount]],
+) -> dict[str, QuayView]:
+    """Return what is known of the quays on which shade falls, by detection."""
+    edges = np.arange(-0.5 * _HEIGHT_STEP_M, _LARGEST_M + _HEIGHT_STEP_M, _HEIGHT_STEP_M)
+    on_quays = []
+    for sighting in sightings:
+        key = sighting.detection_id
+        if sighting.freeboard.surface != "quay" or not _told(sighting.freeboard):
+            continue
+        heights = np.clip(any_fill(owner[key]), 0.0, _LARGEST_M)
+        weight = np.broadcast_to(owner[key].weight[:, None], heights.shape)
+        known, _ = np.histogram(heights, bins=edges, weights=weight)
+        on_quays.append(
+            ShipOnQuay(
+                detection_id=key,
+                stay=stay_of[key].call_id if key in stay_of else key,
+                place=place_of(sighting),
+                look=sighting.scene_id,
+                freeboards=known / known.sum(),
+                record=sighting.freeboard,
+            )
+        )
+    return view_quays(on_quays, counts)
+
+
+def _over_water(look: Freeboard, view: QuayView | None) -> Freeboard:
+    """Return a look's likelihood over heights above the water."""
+    return look if view is None else above_water(look, view.height)
+
+
+def _posterior(look: Freeboard, who: ShipDraws) -> _Weight | None:
     """Return the posterior of one look over all ships and fills; None if none fits at all."""
-    look = sighting.freeboard
-    if look.status != "measured" or not look.log_likelihood:
-        return None
-    columns = Particulars(
-        **{name: getattr(who.ships, name)[:, None] for name in Particulars.__dataclass_fields__}
+    kept = who.weight > 1e-5 * who.weight.max()
+    weight, ships = who.weight[kept], who.picked(kept)
+    columns = type(ships)(
+        **{name: getattr(ships, name)[:, None] for name in type(ships).__dataclass_fields__}
     )
-    logl, height = log_likelihood_at(look, columns, _FILL[None, :])
-    weight = who.weight[:, None] * np.exp(logl)
+    height = freeboards_at(columns, FILLS[None, :])
+    weight = weight[:, None] * np.exp(log_likelihood_at(look, height))
     total = weight.sum()
     if not total > 0:
         return None
@@ -129,17 +209,43 @@ def _posterior(sighting: Sighting, who: ShipDraws) -> _Weight | None:
     )
 
 
+def _status(sighting: Sighting, said: _Weight | None, view: QuayView | None) -> str:
+    """Return why nothing is told of a look, or `measured`.
+
+    On a quay the deck must stand clearly above it, and what is known of the quay must leave less
+    than 0.7 of the spread that the ship's size alone would.
+    """
+    look = sighting.freeboard
+    if look.status != "measured":
+        return look.status
+    hidden = "not-identifiable" if view is None else "shade-on-quay"
+    if said is None:
+        return hidden
+    if view is None:
+        return "measured"
+    hull = sighting.hull
+    _, prior_sd = freeboard_prior_m(hull.length_m, hull.beam_m, hull.length_sd_m, hull.beam_sd_m)
+    if said.freeboard_sd_m > _IDENTIFIABLE * prior_sd or not _stands_above(look):
+        return hidden
+    return "measured"
+
+
+def _stands_above(look: Freeboard) -> bool:
+    """Whether a look says that the deck stands clearly above the quay."""
+    said = np.exp(np.asarray(look.log_likelihood))
+    least = round(_ABOVE_QUAY_M / look.step_m)
+    return bool(said[:least].max() < 0.5)
+
+
 def _grid_quantiles(weight: np.ndarray) -> list[float]:
     """Quantiles of a density on the fill grid, kept within its limits."""
-    found = quantiles(_FILL, weight)
+    found = quantiles(FILLS, weight)
     return [float(np.clip(value, *FILL_LIMITS)) for value in found]
 
 
-def _detection(sighting: Sighting, stay: Stay | None, who: ShipDraws) -> Detection:
-    said = _posterior(sighting, who)
-    status = sighting.freeboard.status
-    if said is None and status == "measured":
-        status = "not-identifiable"
+def _detection(
+    sighting: Sighting, stay: Stay | None, said: _Weight | None, status: str
+) -> Detection:
     return Detection(
         detection_id=sighting.detection_id,
         scene_id=sighting.scene_id,

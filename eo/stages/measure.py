@@ -29,8 +29,10 @@ from eo.core.records import Berth, Chip, Freeboard, Scene, Sighting, Target, Wat
 from eo.core.seams import NativePixels
 from eo.core.sensors import sensor_of
 from eo.core.xp import to_device, to_host
+from eo.stages.berth_quays import with_quays
 from eo.stages.cube import area_pixels
 from eo.stages.detect import DetectResult, find_targets
+from eo.stages.empty_port import EmptyPort, Light
 from eo.stages.freeboard import Measured, View, freeboard_bounds_m, measure_freeboards
 from eo.stages.reference import Reference
 
@@ -150,7 +152,42 @@ def measure_tile(
             )
         )
     counts = water_counts(tile, water, grid=grid, window=window, halo=halo, aoi=aoi, berths=berths)
+    port, light = _empty_port(tile, grid, halo), _light(scene)
+    counts = with_quays(
+        counts,
+        places,
+        sightings,
+        port=port,
+        light=light,
+        ships=tuple(target.hull for target in result.targets),
+        water=water,
+        native=native,
+        angles={
+            "sun_elevation_deg": angles.sun_elevation_deg,
+            "sun_azimuth_deg": angles.sun_azimuth_grid_deg,
+            "off_nadir_deg": angles.off_nadir_deg,
+            "view_azimuth_deg": angles.view_azimuth_grid_deg,
+        },
+    )
     return sightings, counts, pictures
+
+
+def _empty_port(tile: TilePixels, grid: Grid, halo: Window) -> EmptyPort | None:
+    if tile.reference is None:
+        return None
+    return EmptyPort(
+        reference=tile.reference, bands=tile.bands, grid=grid, window=halo, mask=tile.mask
+    )
+
+
+def _light(scene: Scene) -> Light | None:
+    if scene.sun_elevation_deg is None:
+        return None
+    return Light(
+        sensor=sensor_of(scene.sensor),
+        sun_elevation_deg=scene.sun_elevation_deg,
+        level=scene.level,
+    )
 
 
 def _on_device(reference: Reference | None, device: str) -> Reference | None:

@@ -13,38 +13,35 @@ wide: what is measured is how far the deck stands above the quay. How high that 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import shapely
-from scipy.ndimage import map_coordinates
+from scipy.special import ndtr
 
-from eo.core.grid import Grid, Window
 from eo.core.records import Hull
 from eo.core.seams import NativePixels
-from eo.core.sensors import Sensor
-from eo.core.xp import to_host
 from eo.kernels.profile_quay import QuayFit, QuayPixels, quay_likelihood
 from eo.physics.shadow import ShadowGeometry
 from eo.physics.sky import shade_ratio_prior
-from eo.stages.reference import Reference
+from eo.stages.empty_port import (
+    DRY,
+    LEAST_LOOKS,
+    EmptyPort,
+    Light,
+    QuayEdge,
+    SceneLight,
+    quay_edge,
+    scene_light,
+)
 from eo.stages.shade import REASONS, HullPixels, largest_freeboard_m
 
 __all__ = ["EmptyPort", "Light", "fit_on_quay"]
 
-_LEAST_ABOVE_M = 1.0
-"""A deck nearer to the quay's level throws a strip that the gap and the blur hide."""
-_GAP_M = 2.5
-"""How far fenders hold a hull off the quay, and the rim of the quay with it: a shadow that ends
-there falls on what is dark anyway, and any narrower strip looks the same."""
-_SURE_ABOVE = 0.9
-"""Least probability that the shadow's end lies on the quay."""
-_LEAST_LOOKS = 4
-_DRY = 0.1
-"""Share of looks in which a pixel is water, below which it is ground. Above, ships' shade on dark
-ground was taken for water in some look, and the empty port is shaded there itself."""
-_LEAST_GROUND_PX = 80
+_FENDER_M, _FENDER_SD_M = 1.8, 0.45
+"""How far fenders hold a hull off the quay."""
+_LARGEST_GAP_M = 7.0
+"""A hull farther off lies at no quay, and its shade's end on the water says nothing here."""
 _LEAST_PX = 40
 _LEAST_ROWS, _LEAST_ROW_SHARE = 4, 0.25
 _LEAST_LIT_PX = 8.0
@@ -53,54 +50,32 @@ _GREY_SHARE = 0.35
 _CHANGED = 1.4
 """A ground pixel this much brighter than the empty port has changed, or the empty port is wrong."""
 _GAIN_SD = 0.06
-_SHIFT_SD_PX = 0.25
-"""Scenes lie on each other to a few tenths of a pixel."""
 _SCATTERED_LIGHT = 0.08
 """Of a lit surface's signal, what a shaded one gets through the air from lit ground about it."""
 _LARGEST_EXCESS = 2.0
 _LEAST_CONTRAST = 3.0
 _LARGEST_SCATTER = 0.2
 _STEP_M = 0.25
-_ROUGH = 4
-"""Every how manieth width is tried first."""
+_MIXED = 0.7
+"""Share of quay in a pixel of the empty port, below which its colour is not the quay's."""
+_OBSTRUCTED = 0.65
+"""Of the level beside the quay's edge, below which ground is no open quay."""
+_REACH_M = 5.0
+"""How far along the quay its colour is carried on."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class EmptyPort:
-    """The port without ships, and where it lies."""
+class _Ground:
+    """Pixels in use, and the unshaded quay there."""
 
-    reference: Reference
-    bands: tuple[str, ...]
-    """Bands of its median."""
-    grid: Grid
-    window: Window
-    mask: Any
-    """uint8 (y, x): this scene's mask on the same window."""
-
-    def sample(self, plane: Any, x_m: Any, y_m: Any, fill: float = np.nan) -> Any:
-        """Interpolate a plane (y, x) linearly at map coordinates."""
-        row, col = self.grid.to_pixel(x_m, y_m, self.window)
-        return map_coordinates(
-            np.asarray(to_host(plane), dtype=float),
-            np.stack([np.asarray(row) - 0.5, np.asarray(col) - 0.5]),
-            order=1,
-            cval=fill,
-        )
-
-    def colours(self, bands: tuple[str, ...], x_m: Any, y_m: Any) -> Any:
-        """Reflectance (band, point) of the empty port."""
-        planes = [self.reference.median[self.bands.index(name)] for name in bands]
-        return np.stack([self.sample(plane, x_m, y_m) for plane in planes])
-
-
-@dataclass(frozen=True, kw_only=True)
-class Light:
-    """How a scene was taken."""
-
-    sensor: Sensor
-    sun_elevation_deg: float
-    level: str
-    """The scene's level, as the shade ratio's prior wants it."""
+    pixels: HullPixels
+    level: Any
+    """(band, pixel) in the scene's light."""
+    slope: Any
+    """(band, pixel) towards the shaded side [1/m]."""
+    edge_m: Any
+    """(pixel,) across, where the quay begins in the scene."""
+    rows: int
 
 
 def fit_on_quay(
@@ -116,153 +91,173 @@ def fit_on_quay(
     """Return the fit, the widths [m] it was asked for, and its rows; `ships` are all, hers too.
 
     None where the empty port is not known well enough, too few rows of quay are seen, or what is
-    seen is no shaded quay: something else lies or moved there, or the empty port is itself
-    shaded, or the deck does not stand clearly above the quay.
+    seen is no quay: something else lies or moved there, or the empty port is itself shaded.
+    A deck so low that its shade ends before the quay leaves a likelihood that only says so.
     """
     if not set(native.bands) <= set(port.bands):
         return None
-    gain = _gain(native, ships, geometry, port)
-    if gain is None:
+    seen = scene_light(native, ships, geometry, port)
+    edge = quay_edge(hull, geometry, port, native.bands) if seen is not None else None
+    if seen is None or edge is None or edge.across_m > 0.5 * hull.beam_m + _LARGEST_GAP_M:
         return None
-    chosen = _chosen(pixels, native.bands, hull, port, gain)
-    if chosen is None:
+    ground = _ground(pixels, native.bands, hull, geometry, port, edge=edge, seen=seen, light=light)
+    if ground is None:
         return None
-    pixels, empty, rows = chosen
     heights = np.arange(0.0, largest_freeboard_m(hull.length_m) + 0.5 * _STEP_M, _STEP_M)
     batch = _laid_out(
-        pixels,
+        ground,
         native.bands,
         hull,
-        geometry,
-        port,
-        empty=empty,
-        gain=gain,
+        edge=edge,
+        seen=seen,
         widths_m=heights * geometry.metres_per_metre,
         light=light,
     )
-    least_m = max(_GAP_M, _LEAST_ABOVE_M * geometry.metres_per_metre)
-    # Most decks stand too low: a few widths tell that at a quarter of the cost.
-    rough = quay_likelihood(replace(batch, widths_m=batch.widths_m[::_ROUGH]))
-    if rough.width_m + 0.5 * _ROUGH * batch.widths_m[1] < least_m:
-        return None
     fit = quay_likelihood(batch)
     if not np.isfinite(fit.log_likelihood).all():
         return None
-    hidden = batch.widths_m <= least_m
-    logl = np.where(hidden, fit.log_likelihood[hidden].max(), fit.log_likelihood)
-    above = 1.0 - np.exp(logl)[hidden].sum() / np.exp(logl).sum()
-    clear = not hidden[int(np.argmax(fit.log_likelihood))] and above >= _SURE_ABOVE
+    # Where no shade reaches the quay, its darkness is the prior's and says nothing.
+    shaded = fit.width_m > fit.gap_m + 0.5 * batch.blur_m
     sound = (
-        abs(fit.ratio_excess) < _LARGEST_EXCESS
+        (not shaded or abs(fit.ratio_excess) < _LARGEST_EXCESS)
         and fit.contrast > _LEAST_CONTRAST
         and fit.scatter < _LARGEST_SCATTER
-        and fit.lit_px >= _LEAST_LIT_PX
+        and (fit.lit_px >= _LEAST_LIT_PX or fit.shaded_px >= _LEAST_LIT_PX)
     )
-    return (replace(fit, log_likelihood=logl), batch.widths_m, rows) if clear and sound else None
+    return (fit, batch.widths_m, ground.rows) if sound else None
 
 
-def _gain(
-    native: NativePixels,
-    ships: tuple[Hull, ...],
-    geometry: ShadowGeometry,
-    port: EmptyPort,
-) -> Any:
-    """Scene over empty port, per band, on ground that no ship can shade; None if too little."""
-    a, b, c, d, e, f = native.map_to_pixel
-    height, width = native.reflectance.shape[-2:]
-    cols, rows = np.meshgrid(np.arange(width) + 0.5, np.arange(height) + 0.5)
-    x, y = np.linalg.inv([[a, b], [d, e]]) @ np.stack([cols.ravel() - c, rows.ravel() - f])
-    dry = port.sample(port.reference.water, x, y, 1.0) < _DRY
-    dry &= port.sample(port.reference.clear_looks, x, y, 0.0) >= _LEAST_LOOKS
-    dry &= np.abs(port.sample(port.mask, x, y, 0.0) - 1.0) < 1e-6
-    for ship in ships:
-        if len(ship.outline) >= 4:
-            reach = geometry.shadow_per_m * largest_freeboard_m(ship.length_m) + 15.0
-            area = shapely.Polygon(ship.outline).buffer(min(reach, 60.0))
-            dry &= ~shapely.contains_xy(area, x, y)
-    if dry.sum() < _LEAST_GROUND_PX:
-        return None
-    seen = np.asarray(native.reflectance, float).reshape(len(native.bands), -1)[:, dry]
-    empty = port.colours(native.bands, x[dry], y[dry])
-    good = np.isfinite(seen).all(axis=0) & (empty > 0.02).all(axis=0)
-    if good.sum() < _LEAST_GROUND_PX:
-        return None
-    return np.median(seen[:, good] / empty[:, good], axis=1)
-
-
-def _chosen(
-    pixels: HullPixels, bands: tuple[str, ...], hull: Hull, port: EmptyPort, gain: Any
-) -> tuple[HullPixels, Any, int] | None:
-    """Return the pixels in use, the empty port there in the scene's light, and the rows."""
-    size, edge = pixels.pixel_m, 0.5 * hull.beam_m
-    lost = [REASONS.index(name) for name in ("outside", "saturated", "cloud")]
-    use = ~np.isin(pixels.code, lost) & ~pixels.crowded & ~pixels.own_shade
-    use &= pixels.across_m > edge - max(_GREY_SHARE * hull.beam_m, 1.5 * size)
-    pixels = pixels.kept(use)
-    place = pixels.map_x_m, pixels.map_y_m
-    empty = port.colours(bands, *place) * gain[:, None]
-    wet = port.sample(port.reference.water, *place, 1.0)
-    known = port.sample(port.reference.clear_looks, *place, 0.0) >= _LEAST_LOOKS
-    beyond = pixels.across_m - edge
-    known &= np.isfinite(empty).all(axis=0)
-    known &= (wet < _DRY) | (beyond < 1.5 * size)
-    ground = (beyond > 1.5 * size) & (wet < _DRY)
-    changed = ground & (np.median(pixels.values / np.maximum(empty, 1e-3), axis=0) > _CHANGED)
-    near = ground & (beyond < 6.0 * size)
-    if near.sum() < 6 or (changed & near).sum() > 0.3 * near.sum():
-        return None
-    keep = known & ~changed
-    start, end = pixels.body_m
-    step = float(np.sqrt(pixels.pixel_area_m2))
-    count = max(1, int((end - start) / step))
-    row = np.clip(((pixels.along_m - start) / step).astype(int), 0, count - 1)
-    rows = int((np.bincount(row[keep & near], minlength=count) >= 2).sum())
-    if rows < max(_LEAST_ROWS, _LEAST_ROW_SHARE * count) or keep.sum() < _LEAST_PX:
-        return None
-    if (keep & (beyond < 0)).sum() < 6:
-        return None
-    return pixels.kept(keep), empty[:, keep], rows
-
-
-def _laid_out(
+def _ground(
     pixels: HullPixels,
     bands: tuple[str, ...],
     hull: Hull,
     geometry: ShadowGeometry,
     port: EmptyPort,
     *,
-    empty: Any,
-    gain: Any,
+    edge: QuayEdge,
+    seen: SceneLight,
+    light: Light,
+) -> _Ground | None:
+    """Return the pixels in use, and the quay there as it would look unshaded."""
+    size, half_beam = pixels.pixel_m, 0.5 * hull.beam_m
+    lost = [REASONS.index(name) for name in ("outside", "saturated", "cloud")]
+    use = ~np.isin(pixels.code, lost) & ~pixels.crowded & ~pixels.own_shade
+    use &= pixels.across_m > half_beam - max(_GREY_SHARE * hull.beam_m, 1.5 * size)
+    pixels = pixels.kept(use)
+    normal = np.deg2rad(geometry.normal_azimuth_deg)
+    east, north = np.sin(normal), np.cos(normal)
+    rim = edge.across_m + edge.slope * pixels.along_m + float(seen.shift_m @ [east, north])
+    inshore = pixels.across_m - rim
+    # The empty port as it would lie in this scene.
+    x, y = pixels.map_x_m - seen.shift_m[0], pixels.map_y_m - seen.shift_m[1]
+    empty = port.colours(bands, x, y) * seen.gain[:, None]
+    wet = port.wet(x, y)
+    known = port.sample(port.reference.clear_looks, x, y, 0.0) >= LEAST_LOOKS
+    known &= np.isfinite(empty).all(axis=0) & ((wet < DRY) | (inshore < size))
+    ashore = (inshore > 1.2 * size) & (wet < DRY)
+    changed = ashore & (np.median(pixels.values / np.maximum(empty, 1e-3), axis=0) > _CHANGED)
+    near = ashore & (inshore < 6.0 * size)
+    if near.sum() < 6 or (changed & near).sum() > 0.3 * near.sum():
+        return None
+    keep = known & ~changed
+    keep &= inshore < _open_ground_m(np.median(empty, axis=0), inshore, ashore & known, size)
+    rows, enough = _rows(pixels, keep & near)
+    if not enough or keep.sum() < _LEAST_PX or (keep & (pixels.across_m < half_beam)).sum() < 6:
+        return None
+    blur = light.sensor.psf_sigma_px * size
+    water = edge.water * seen.gain
+    level = _carried_on(empty[:, keep], water, inshore[keep] / blur, pixels.along_m[keep])
+    half = 0.5 * size
+    ahead = port.colours(bands, x[keep] + half * east, y[keep] + half * north)
+    behind = port.colours(bands, x[keep] - half * east, y[keep] - half * north)
+    slope = np.nan_to_num((ahead - behind) / size) * seen.gain[:, None]
+    return _Ground(
+        pixels=pixels.kept(keep),
+        level=level,
+        slope=np.where(ashore[keep], slope, 0.0),
+        edge_m=rim[keep],
+        rows=rows,
+    )
+
+
+def _open_ground_m(level: Any, inshore_m: Any, ground: Any, size_m: float) -> float:
+    """Return how far from the quay's edge the ground is open [m].
+
+    A pipe rack or a shed shortens the shade that reaches it by its own height, and hides what
+    falls behind it in its own shade: from the first dark stretch along the quay on, nothing is
+    said. (A dark lane looks the same, and costs what lies beyond it.)
+    """
+    usual = np.median(level[ground & (inshore_m < 8.0)]) if ground.any() else 0.0
+    step = 0.8 * size_m
+    for start in np.arange(2.0 * size_m, float(inshore_m.max()), step):
+        here = ground & (inshore_m >= start) & (inshore_m < start + step)
+        if here.sum() >= 3 and np.median(level[here]) < _OBSTRUCTED * usual:
+            return float(start - 1.3 * size_m)
+    return float("inf")
+
+
+def _rows(pixels: HullPixels, used: Any) -> tuple[int, bool]:
+    """Return how many rows show the quay beside the hull, and whether they are enough."""
+    start, end = pixels.body_m
+    step = float(np.sqrt(pixels.pixel_area_m2))
+    count = max(1, int((end - start) / step))
+    row = np.clip(((pixels.along_m - start) / step).astype(int), 0, count - 1)
+    rows = int((np.bincount(row[used], minlength=count) >= 2).sum())
+    return rows, rows >= max(_LEAST_ROWS, _LEAST_ROW_SHARE * count)
+
+
+def _carried_on(empty: Any, water: Any, inshore: Any, along_m: Any) -> Any:
+    """Return the quay's level (band, pixel), water unmixed at its edge and carried on beyond it.
+
+    `inshore` is the distance from the quay's edge in units of the blur.
+    """
+    share = ndtr(inshore)
+    solid = share > _MIXED
+    mixed = np.maximum(share, _MIXED)
+    level = (empty - water[:, None] * (1.0 - mixed)) / mixed
+    source = solid & (inshore < 5.0)
+    apart = (along_m[:, None] - along_m[None, source]) / _REACH_M
+    weight = np.exp(-0.5 * apart**2) + 1e-9
+    usual = level[:, source] @ weight.T / weight.sum(axis=1)
+    return np.maximum(np.where(solid, level, usual), 1e-3)
+
+
+def _laid_out(
+    ground: _Ground,
+    bands: tuple[str, ...],
+    hull: Hull,
+    *,
+    edge: QuayEdge,
+    seen: SceneLight,
     widths_m: Any,
     light: Light,
 ) -> QuayPixels:
     """Lay pixels and priors out for the kernel."""
+    pixels = ground.pixels
     start, end = pixels.body_m
-    normal = np.deg2rad(geometry.normal_azimuth_deg)
-    half = 0.5 * pixels.pixel_m
-    dx, dy = half * np.sin(normal), half * np.cos(normal)
-    ahead = port.colours(bands, pixels.map_x_m + dx, pixels.map_y_m + dy)
-    behind = port.colours(bands, pixels.map_x_m - dx, pixels.map_y_m - dy)
-    slope = np.nan_to_num((ahead - behind) / (2.0 * half)) * gain[:, None]
     ratio, own_sd, common_sd = shade_ratio_prior(
         bands, light.sun_elevation_deg, light.level, unshadowed=_SCATTERED_LIGHT
     )
-    edge_sd = np.hypot(0.5 * hull.beam_sd_m, 0.3 * pixels.pixel_m)
     return QuayPixels(
         values=pixels.values,
-        empty=empty,
-        empty_slope=slope,
+        ground=ground.level,
+        ground_slope=ground.slope,
+        water=edge.water * seen.gain,
         across_m=pixels.across_m,
         along=(2.0 * pixels.along_m - start - end) / (end - start),
         half_beam_m=0.5 * hull.beam_m,
-        edge_sd_m=float(edge_sd),
+        edge_sd_m=float(np.hypot(0.5 * hull.beam_sd_m, 0.3 * pixels.pixel_m)),
         skew_sd_m=float(np.deg2rad(1.5) * 0.5 * (end - start)),
+        quay_edge_m=ground.edge_m,
+        quay_edge_sd_m=float(np.hypot(edge.sd_m, seen.shift_sd_m)),
+        gap_m=_FENDER_M,
+        gap_sd_m=_FENDER_SD_M,
         blur_m=light.sensor.psf_sigma_px * pixels.pixel_m,
         blur_sd=light.sensor.psf_sigma_sd_px / light.sensor.psf_sigma_px,
         shade_ratio=np.asarray(ratio, float),
         shade_ratio_sd=own_sd,
         shade_ratio_common_sd=common_sd,
         gain_sd=_GAIN_SD,
-        shift_sd_m=_SHIFT_SD_PX * pixels.pixel_m,
+        shift_sd_m=seen.shift_sd_m,
         widths_m=widths_m,
     )

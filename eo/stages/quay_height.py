@@ -1,10 +1,10 @@
-"""How high a quay stands above the water: its own shadow, seen on a jetty's far side, or a prior.
+"""How high a quay stands above the water, by one look: a jetty's own shadow on its far side.
 
 A jetty's shaded edge throws a strip on the water as a hull's does, and the same fit measures it,
-with the jetty for a hull: as wide as the empty port shows it to be, at the same heading. Where the
-quay has no far side (a shore), something lies there, or nothing shows, the prior stands alone. The
-quay's height is what most of the interval consists of, and one and the same in all looks at a
-berth, so that differences between looks are better known than levels.
+with the jetty for a hull: her edge is where the empty port shows it. It can be seen in any look,
+ships or none, unless one lies there. Where the quay has no far side (a shore), something lies
+there, or the strip is lost in the blur, nothing is said. What all looks together say, ships
+included, is weighed when all are known (:mod:`eo.stages.quays`).
 """
 
 from __future__ import annotations
@@ -13,61 +13,71 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import shapely
 from scipy.ndimage import gaussian_filter1d
 
 from eo.core.records import Hull
 from eo.core.seams import NativePixels
 from eo.kernels.profile import profile_likelihood
 from eo.physics.shadow import ShadowGeometry
-from eo.stages.quay import EmptyPort, Light
-from eo.stages.shade import body_limits_m, gather_pixels
-from eo.stages.shade_strip import (
-    FREEBOARD_STEP_M,
-    HEIGHTS_M,
-    laid_out,
-    over_heights,
-    usable_rows,
-)
+from eo.stages.empty_port import EmptyPort, Light, SceneLight, quay_edge, scene_light
+from eo.stages.shade import REASONS, body_limits_m, gather_pixels
+from eo.stages.shade_strip import FREEBOARD_STEP_M, HEIGHTS_M, laid_out, over_heights, usable_rows
 
-__all__ = ["above_water", "quay_heights"]
+__all__ = ["QUAY_HEIGHTS_M", "berth_as_hull", "jetty_log_likelihood"]
 
-_MEDIAN_M, _LOG_SD = 3.0, 0.33
-"""Height of quays and jetties above the water, lognormal: nine in ten within 1.7-5.2 m. Decks of
-quays stand one to two metres above the highest tide; tide and swell make the rest."""
-_LEAST_STRIP_PX = 1.0
+QUAY_HEIGHTS_M = HEIGHTS_M[:101]
+"""Heights of quays that are weighed: 0-10 m."""
+_USUAL_M = 3.0
+_LEAST_STRIP_PX = 0.9
 """Width of a usual quay's strip below which it is lost in the blur."""
-_JETTY_M = (8.0, 70.0)
+_JETTY_M = (8.0, 80.0)
+_OPEN_M = 12.0
+"""Water at least this wide begins a far side: a dark lane on a jetty is narrower."""
+_REACH_M = 90.0
 _SPARE_M = 8.0
 """The near edge of a quay lies no farther from the hull's edge than fenders are wide."""
 _STEP_ACROSS_M, _STEP_ALONG_M = 1.0, 3.0
-_EDGE_SD_M = 1.5
-_ROUGH_SD_M = 0.6
-"""What a straight, level edge knows nothing of: bollards, pipes, dolphins, skew, two heights."""
+_BEAM_SD_M, _CENTRE_SD_M = 0.5, 0.4
+_LONGEST_M = 60.0
+"""A jetty is measured as a hull of no more than this length: its strip is as short."""
+_ROUGH_SD_M, _NARROW_SD_M = 0.1, 0.8
+"""What a straight, level edge knows nothing of (bollards, pipes, skew), and what more is open where
+a metre of height makes a strip of k metres, over k squared: walls and lanes within the blur."""
+_LARGEST_EXCESS = 0.3
+"""Of the shade ratio, beyond which the dark strip is no shade on water."""
 _STRAY = 0.1
 """Chance that what was fitted is no jetty's shadow."""
 _LEAST_CONTRAST = 3.0
+_LARGEST_INFLATION = 5.0
+"""Noise so much shared along the jetty is no noise but something that lies there."""
 
 
-def above_water(likelihood: Any, quay: Any) -> Any:
-    """Return a likelihood over the deck's height above water, from one above the quay.
+def berth_as_hull(polygon: Any) -> Hull:
+    """Return a berth's polygon (map coordinates) as if a hull filled it.
 
-    Parameters
-    ----------
-    likelihood
-        (height,) over HEIGHTS_M above the quay.
-    quay
-        (height,) probability of the quay's height over HEIGHTS_M.
-
-    Notes
-    -----
-    A deck below the quay throws no shade on it: there the likelihood is that of no strip.
+    A jetty beside an empty berth is sought from there as it is from a ship.
     """
-    size = likelihood.size
-    padded = np.concatenate([np.full(size - 1, likelihood[0]), likelihood])
-    return np.convolve(padded, quay, mode="full")[size - 1 : 2 * size - 1]
+    box = shapely.minimum_rotated_rectangle(polygon)
+    corners = shapely.get_coordinates(box)[:4]
+    sides = np.diff(np.vstack([corners, corners[:1]]), axis=0)
+    lengths = np.hypot(sides[:, 0], sides[:, 1])
+    longest = int(np.argmax(lengths[:2]))
+    centre = corners.mean(axis=0)
+    return Hull(
+        x_m=float(centre[0]),
+        y_m=float(centre[1]),
+        length_m=float(lengths[longest]),
+        beam_m=float(lengths[1 - longest]),
+        heading_deg=float(np.rad2deg(np.arctan2(*sides[longest])) % 180.0),
+        bow_known=False,
+        length_sd_m=0.0,
+        beam_sd_m=0.0,
+        outline=(),
+    )
 
 
-def quay_heights(
+def jetty_log_likelihood(
     native: NativePixels,
     hull: Hull,
     geometry: ShadowGeometry,
@@ -76,59 +86,80 @@ def quay_heights(
     ships: tuple[Hull, ...],
     light: Light,
     water: Any,
-) -> Any:
-    """Return the probability of the quay's height over HEIGHTS_M.
+) -> tuple[float, ...]:
+    """Return ln L of a quay's height over QUAY_HEIGHTS_M by its far side's shadow; () for none.
 
     Parameters
     ----------
     hull
-        Moored at the quay, on its sunlit side.
+        Moored at the quay on its sunlit side, or :func:`berth_as_hull`.
     ships
-        All hulls about, hers among them.
+        All hulls about.
     water
         (y, x) bool on the port's window.
     """
-    high = np.maximum(HEIGHTS_M, 1e-3)
-    prior = np.exp(-0.5 * (np.log(high / _MEDIAN_M) / _LOG_SD) ** 2) / high
-    jetty = _jetty(hull, geometry, port)
-    if jetty is None:
-        return prior / prior.sum()
-    seen = _shadow(native, jetty, geometry, port, ships=ships, light=light, water=water)
-    posterior = prior if seen is None else prior * seen
-    return posterior / posterior.sum()
+    if geometry.metres_per_metre * _USUAL_M < _LEAST_STRIP_PX * port.grid.pixel_m:
+        return ()
+    if not set(native.bands) <= set(port.bands):
+        return ()
+    jetty = _jetty(hull, geometry, port, native.bands)
+    seen = None if jetty is None else scene_light(native, ships, geometry, port)
+    if seen is None or jetty is None:
+        return ()
+    found = _shadow(native, jetty, geometry, port, ships=ships, seen=seen, light=light, water=water)
+    if found is None:
+        return ()
+    logl = np.log(found[: QUAY_HEIGHTS_M.size])
+    return tuple(round(float(value), 3) for value in logl - logl.max())
 
 
-def _jetty(hull: Hull, geometry: ShadowGeometry, port: EmptyPort) -> Hull | None:
+def _jetty(
+    hull: Hull, geometry: ShadowGeometry, port: EmptyPort, bands: tuple[str, ...]
+) -> Hull | None:
     """Return the jetty beside a hull as if it were one, or None where it has no far side."""
     heading, normal = np.deg2rad([hull.heading_deg, geometry.normal_azimuth_deg])
+    edge = 0.5 * hull.beam_m
     along, across = np.meshgrid(
         np.arange(*body_limits_m(hull), _STEP_ALONG_M),
-        np.arange(0.5 * hull.beam_m - 2.0, 0.5 * hull.beam_m + 85.0, _STEP_ACROSS_M),
+        # A berth's polygon may reach on to the quay.
+        np.arange(min(edge - 2.0, 8.0) if not hull.outline else edge - 2.0, edge + _REACH_M),
         indexing="ij",
     )
     x = hull.x_m + along * np.sin(heading) + across * np.sin(normal)
     y = hull.y_m + along * np.cos(heading) + across * np.cos(normal)
-    wet = port.sample(port.reference.water, x, y, 1.0) > 0.4
+    wet = port.wet(x, y) > 0.4
     near = np.argmax(~wet, axis=1)
-    beyond = wet & (np.arange(wet.shape[1]) >= near[:, None] + _JETTY_M[0])
-    far = np.argmax(beyond, axis=1)
-    good = (
-        (~wet).any(axis=1) & beyond.any(axis=1) & (across[0, near] < 0.5 * hull.beam_m + _SPARE_M)
-    )
+    # Open water: wet from here on for some metres.
+    run = np.stack([np.roll(wet, -k, axis=1) for k in range(int(_OPEN_M))]).all(axis=0)
+    place = np.arange(wet.shape[1])
+    run &= (place >= near[:, None] + _JETTY_M[0]) & (place < wet.shape[1] - int(_OPEN_M))
+    far = np.argmax(run, axis=1)
+    good = (~wet).any(axis=1) & run.any(axis=1) & (across[0, near] < edge + _SPARE_M)
     if good.sum() < max(4.0, 0.6 * good.size):
         return None
     start = float(np.median(across[0, near[good]])) - 0.5 * _STEP_ACROSS_M
     end = float(np.median(across[0, far[good]])) - 0.5 * _STEP_ACROSS_M
-    if not _JETTY_M[0] < end - start < _JETTY_M[1]:
+    line = quay_edge(hull, geometry, port, bands, across_m=np.arange(end + 12.0, end - 14.0, -1.0))
+    if line is None or not _JETTY_M[0] < line.across_m - start < _JETTY_M[1]:
         return None
+    end = line.across_m
     middle = 0.5 * (start + end)
     return replace(
         hull,
         x_m=hull.x_m + middle * float(np.sin(normal)),
         y_m=hull.y_m + middle * float(np.cos(normal)),
+        heading_deg=(hull.heading_deg + _turned_deg(line.slope, hull, geometry)) % 360.0,
+        length_m=min(hull.length_m, 2.0 * _LONGEST_M),
         beam_m=end - start,
-        beam_sd_m=_EDGE_SD_M,
+        beam_sd_m=_BEAM_SD_M,
+        outline=(),
     )
+
+
+def _turned_deg(slope: float, hull: Hull, geometry: ShadowGeometry) -> float:
+    """Turn of a line that moves by `slope` across for each metre along [deg]."""
+    side = np.sin(np.deg2rad(geometry.normal_azimuth_deg - hull.heading_deg))
+    return float(np.rad2deg(np.arctan(slope)) * np.sign(side))
 
 
 def _shadow(
@@ -138,10 +169,14 @@ def _shadow(
     port: EmptyPort,
     *,
     ships: tuple[Hull, ...],
+    seen: SceneLight,
     light: Light,
     water: Any,
 ) -> Any:
     """Return the likelihood of the jetty's height by its shadow, or None where none is seen."""
+    jetty = replace(
+        jetty, x_m=jetty.x_m + float(seen.shift_m[0]), y_m=jetty.y_m + float(seen.shift_m[1])
+    )
     pixels = gather_pixels(
         native,
         jetty,
@@ -152,9 +187,13 @@ def _shadow(
         water=water,
         mask=port.mask,
     )
-    strip_px = geometry.metres_per_metre * _MEDIAN_M / pixels.pixel_m
-    pixels, _, reason = usable_rows(pixels, jetty, geometry)
-    if reason is not None or strip_px < _LEAST_STRIP_PX:
+    # A jetty has neither superstructure nor manifold.
+    ships_own = [REASONS.index("structure"), REASONS.index("manifold")]
+    code = np.where(np.isin(pixels.code, ships_own), 0, pixels.code).astype(np.uint8)
+    pixels, _, reason = usable_rows(
+        replace(pixels, code=code), replace(jetty, length_m=_LONGEST_M), geometry
+    )
+    if reason is not None:
         return None
     batch = laid_out(
         pixels,
@@ -165,10 +204,17 @@ def _shadow(
         sun_elevation_deg=light.sun_elevation_deg,
         level=light.level,
     )
+    batch = replace(batch, beam_sd_m=np.array([_BEAM_SD_M]), centre_sd_m=np.array([_CENTRE_SD_M]))
     fit = profile_likelihood(batch)
-    seen = fit.contrast[0] >= _LEAST_CONTRAST and fit.deck_contrast[0] >= _LEAST_CONTRAST
-    if not (seen and np.isfinite(fit.log_likelihood).all()):
+    shown = fit.contrast[0] >= _LEAST_CONTRAST and fit.deck_contrast[0] >= _LEAST_CONTRAST
+    excess = float(np.asarray(fit.shade_ratio)[0] - np.mean(batch.shade_ratio))
+    strange = float(np.asarray(fit.inflation)[0]) > _LARGEST_INFLATION
+    strange |= abs(excess) > _LARGEST_EXCESS
+    if not shown or strange or not np.isfinite(fit.log_likelihood).all():
         return None
-    total = over_heights(np.asarray(fit.log_likelihood[0]), np.asarray(batch.widths_m[0]), geometry)
-    total = gaussian_filter1d(total, _ROUGH_SD_M / FREEBOARD_STEP_M, mode="reflect")
+    total = over_heights(
+        np.asarray(fit.log_likelihood[0]), np.asarray(batch.widths_m[0]), geometry, monotone=True
+    )
+    rough = _ROUGH_SD_M + _NARROW_SD_M / geometry.metres_per_metre**2
+    total = gaussian_filter1d(total, rough / FREEBOARD_STEP_M, mode="nearest")
     return (1.0 - _STRAY) * total / total.max() + _STRAY * float(np.mean(total / total.max()))

@@ -1,0 +1,285 @@
+"""How high quays stand above the water, from all looks of a campaign together.
+
+A look at a ship's shade on a quay tells how far her deck stands above the quay. How far the quay
+stands above the water is one number per berth and the tide of the look; it is told by the
+jetty's own shadow in looks in which that is seen, and by the ships themselves, each of whose
+freeboards lies within what she can have. With H the berth's height above mean water, t the
+water's height in a look and h = H - t:
+
+    p(H, t | all) ~ p(H) p(t) prod over looks J(h) prod over ships S(h)                     (1)
+    S(h) = integral of L(F - h) p(F) dF                                                   (2)
+
+J is the jetty's likelihood in one look, L that of a deck's height above the quay, p(F) what is
+known of the ship's freeboard, any fill alike. The sum over all t and H is by belief propagation
+on the graph of berths and looks. What is told to one ship is never what she said herself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from scipy.ndimage import gaussian_filter1d
+
+from eo.core.config import ANCHORAGE
+from eo.core.records import Freeboard, Sighting, WaterCount
+from eo.stages.quay_height import QUAY_HEIGHTS_M
+
+__all__ = ["QuayView", "ShipOnQuay", "above_water", "place_of", "quay_log_prior", "view_quays"]
+
+_MEDIAN_M, _LOG_SD = 3.0, 0.40
+"""Height of quays and jetties above mean water, lognormal: nine in ten within 1.6-5.8 m."""
+_TIDES_M = 0.1 * np.arange(-15, 16)
+_TIDE_SDS_M = (0.1, 0.25, 0.5)
+_TIDE_PRIOR = (0.3, 0.45, 0.25)
+"""The water's height at the hour of the looks: enclosed seas, usual coasts, large tides."""
+_SHARED_SD_M = 0.12
+"""What all of a berth's looks get wrong alike: the shade ratio's model, the empty port's edge."""
+_CELL_M = 200.0
+_ROUNDS = 4
+_FLOOR = -30.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShipOnQuay:
+    """One ship in one look, her shade on a quay."""
+
+    detection_id: str
+    """Sighting."""
+    stay: str
+    """Her call, or her own id: what she says in one look is not told to her in another."""
+    place: str
+    """Berth."""
+    look: str
+    """Scene."""
+    freeboards: Any
+    """(height,) probability of her freeboard over 0.1 m steps from 0, any fill alike."""
+    record: Freeboard
+    """What the look says of the deck's height above the quay."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class QuayView:
+    """What others say of the quay beside one ship in one look."""
+
+    height: Any
+    """Probability over QUAY_HEIGHTS_M of the quay above the water in this look."""
+    mean: Any
+    """Probability over QUAY_HEIGHTS_M of the quay above mean water; the same in all her looks."""
+    tide_m: float
+    """The water's height in this look."""
+    tide_sd_m: float
+    """Its spread."""
+
+
+def place_of(sighting: Sighting) -> str:
+    """Return which quay a ship lies at: her berth, or where she lies if it has no name."""
+    if sighting.berth is not None and sighting.berth != ANCHORAGE:
+        return sighting.berth
+    hull = sighting.hull
+    return f"@{round(hull.x_m / _CELL_M)},{round(hull.y_m / _CELL_M)}"
+
+
+def quay_log_prior() -> Any:
+    """Return ln p over QUAY_HEIGHTS_M."""
+    high = np.maximum(QUAY_HEIGHTS_M, 0.05)
+    return -0.5 * (np.log(high / _MEDIAN_M) / _LOG_SD) ** 2 - np.log(high)
+
+
+def above_water(record: Freeboard, quay: Any) -> Freeboard:
+    """Return a look at a deck above a quay as one at a freeboard.
+
+    Parameters
+    ----------
+    record
+        With a likelihood of the height above the quay.
+    quay
+        Probability of the quay's height above the water over QUAY_HEIGHTS_M.
+
+    Notes
+    -----
+    A deck below the quay throws no shade on it: there the likelihood is that of no strip.
+    """
+    said = np.exp(np.asarray(record.log_likelihood))
+    padded = np.concatenate([np.full(quay.size - 1, said[0]), said])
+    total = np.convolve(padded, quay, mode="valid")[: said.size]
+    logl = np.log(np.maximum(total, 1e-300))
+    return replace(record, log_likelihood=tuple(logl - logl.max()))
+
+
+def view_quays(
+    ships: Sequence[ShipOnQuay], counts: Mapping[str, Iterable[WaterCount]]
+) -> dict[str, QuayView]:
+    """Return what is known of the quay beside each ship, by detection.
+
+    Parameters
+    ----------
+    ships
+        All ships whose shade falls on quays.
+    counts
+        Per scene and berth, with the jetties' likelihoods.
+
+    Notes
+    -----
+    Ships and looks enter in the order of their ids, so that the order of input never shows.
+    """
+    graph = _Graph(sorted(ships, key=lambda s: s.detection_id), counts)
+    graph.settle()
+    return {ship.detection_id: graph.view(ship) for ship in graph.ships}
+
+
+class _Graph:
+    """Berths, looks, and what they say of each other; all in natural logs."""
+
+    def __init__(
+        self, ships: Sequence[ShipOnQuay], counts: Mapping[str, Iterable[WaterCount]]
+    ) -> None:
+        self.ships = list(ships)
+        jetties: dict[tuple[str, str], Any] = {}
+        for look, some in counts.items():
+            for count in some:
+                if count.quay_log_likelihood:
+                    jetties[count.berth, look] = np.asarray(count.quay_log_likelihood)
+        for ship in self.ships:
+            if ship.record.quay_log_likelihood and (ship.place, ship.look) not in jetties:
+                jetties[ship.place, ship.look] = np.asarray(ship.record.quay_log_likelihood)
+        self.places = sorted({s.place for s in self.ships} | {place for place, _ in jetties})
+        self.looks = sorted({s.look for s in self.ships} | {look for _, look in jetties})
+        shape = (len(self.places), len(self.looks), QUAY_HEIGHTS_M.size)
+        self.jetty = np.zeros(shape)
+        for (place, look), said in jetties.items():
+            self.jetty[self.places.index(place), self.looks.index(look)] = said
+        self.by_ship = {s.detection_id: self._said(s) for s in self.ships}
+        self.said = self.jetty.copy()
+        for ship in self.ships:
+            self.said[self._at(ship)] += self.by_ship[ship.detection_id]
+        self.tide_prior: Any = np.zeros(_TIDES_M.size)
+        # (place, look, tide): what a look's water is, by all but this place.
+        self.tide = np.zeros((*shape[:2], _TIDES_M.size))
+
+    def _at(self, ship: ShipOnQuay) -> tuple[int, int]:
+        return self.places.index(ship.place), self.looks.index(ship.look)
+
+    def _said(self, ship: ShipOnQuay) -> Any:
+        """Return ln S(h) by eq. (2), tempered by how often she is seen in one stay."""
+        said = np.exp(np.asarray(ship.record.log_likelihood))
+        freeboards = np.asarray(ship.freeboards)[: said.size]
+        padded = np.concatenate([np.full(QUAY_HEIGHTS_M.size - 1, said[0]), said])
+        shifted = np.stack(
+            [
+                padded[QUAY_HEIGHTS_M.size - 1 - k :][: freeboards.size]
+                for k in range(QUAY_HEIGHTS_M.size)
+            ]
+        )
+        twins = sum(s.stay == ship.stay for s in self.ships)
+        logs = np.log(np.maximum(shifted @ freeboards, 1e-12))
+        return np.maximum(logs - logs.max(), _FLOOR) / np.sqrt(twins)
+
+    def settle(self) -> None:
+        """Weigh the tide's spread, then pass messages between berths and looks."""
+        total = []
+        for sd in _TIDE_SDS_M:
+            smooth = _smoothed(self.said, sd)
+            berth = quay_log_prior() + smooth.sum(axis=1)
+            peak = berth.max(axis=1, keepdims=True)
+            total.append(float((peak[:, 0] + np.log(np.exp(berth - peak).sum(axis=1))).sum()))
+        logs = np.array(total) + np.log(_TIDE_PRIOR)
+        weight = np.exp(logs - logs.max())
+        variance = float((weight * np.array(_TIDE_SDS_M) ** 2).sum() / weight.sum())
+        self.tide_sd_m = variance**0.5
+        self.tide_prior = -0.5 * _TIDES_M**2 / variance
+        self.tide[:] = self.tide_prior
+        for _ in range(_ROUNDS):
+            self._pass_on()
+
+    def _pass_on(self) -> None:
+        """One round: looks learn the water's height from berths, and tell the other berths."""
+        told = np.zeros_like(self.tide)
+        for p in range(len(self.places)):
+            seen = np.flatnonzero(np.ptp(self.said[p], axis=1) > 1e-9)
+            message = {t: self._for_berth(self.said[p, t], self.tide[p, t]) for t in seen}
+            total = quay_log_prior() + sum(message.values(), np.zeros(QUAY_HEIGHTS_M.size))
+            for t in seen:
+                cavity = _normal(_shared(total - message[t]))
+                told[p, t] = self._for_tide(self.said[p, t], cavity)
+        everyone = told.sum(axis=0, keepdims=True)
+        # Half of the way, so that rounds do not swing.
+        self.tide = 0.5 * self.tide + 0.5 * (self.tide_prior + everyone - told)
+
+    def _for_berth(self, said: Any, tide: Any) -> Any:
+        """Return ln of sum over t of E(H - t) p(t), over H."""
+        weight = _normal(tide)
+        shifted = _shifts(said)
+        return _floored(np.log(np.maximum(weight @ np.exp(shifted), 1e-13)))
+
+    def _for_tide(self, said: Any, berth: Any) -> Any:
+        """Return ln of sum over H of E(H - t) p(H), over t."""
+        return _floored(np.log(np.maximum(np.exp(_shifts(said)) @ berth, 1e-13)))
+
+    def view(self, ship: ShipOnQuay) -> QuayView:
+        """Return what all but this ship's stay say of her quay."""
+        p, now = self._at(ship)
+        said = self.said[p].copy()
+        for other in self.ships:
+            if other.stay == ship.stay and other.place == ship.place:
+                said[self._at(other)[1]] -= self.by_ship[other.detection_id]
+        total = quay_log_prior()
+        for t in range(len(self.looks)):
+            if t != now and np.ptp(said[t]) > 1e-9:
+                total = total + self._for_berth(said[t], self.tide[p, t])
+        total = _shared(total)
+        # The quay above the water now: the berth's height less the tide, and its own jetty.
+        weight = _normal(self.tide[p, now])
+        here = weight @ np.stack([_moved(_normal(total), -k) for k in range(-15, 16)])
+        here = here * np.exp(said[now])
+        mean = _normal(total + self._for_berth(said[now], self.tide[p, now]))
+        tide = _normal(self.tide[p, now] + self._for_tide(said[now], _normal(total)))
+        middle = float(tide @ _TIDES_M)
+        return QuayView(
+            height=here / here.sum(),
+            mean=mean,
+            tide_m=middle,
+            tide_sd_m=float(np.sqrt(tide @ (_TIDES_M - middle) ** 2)),
+        )
+
+
+def _normal(logs: Any) -> Any:
+    weight = np.exp(logs - logs.max())
+    return weight / weight.sum()
+
+
+def _floored(logs: Any) -> Any:
+    return np.maximum(logs - logs.max(), _FLOOR)
+
+
+def _smoothed(logs: Any, sd_m: float) -> Any:
+    """Return ln of likelihoods (.., height) blurred by a tide that is not known."""
+    peak = logs.max(axis=-1, keepdims=True)
+    blurred = gaussian_filter1d(np.exp(logs - peak), sd_m / 0.1, axis=-1, mode="nearest")
+    return np.log(np.maximum(blurred, 1e-13)) + peak
+
+
+def _shared(logs: Any) -> Any:
+    """Return ln p blurred by what all looks get wrong alike."""
+    blurred = gaussian_filter1d(_normal(logs), _SHARED_SD_M / 0.1, mode="nearest")
+    return np.log(np.maximum(blurred, 1e-13))
+
+
+def _shifts(said: Any) -> Any:
+    """Return (tide, height): ln E(H - t) for each t."""
+    return np.stack([_held(said, k) for k in range(-15, 16)])
+
+
+def _held(values: Any, steps: int) -> Any:
+    """Values moved towards larger heights, its ends carried on."""
+    place = np.clip(np.arange(values.size) - steps, 0, values.size - 1)
+    return values[place]
+
+
+def _moved(weight: Any, steps: int) -> Any:
+    """Weights moved towards larger heights by whole steps; nothing comes in at the ends."""
+    place = np.arange(weight.size) - steps
+    inside = (place >= 0) & (place < weight.size)
+    return np.where(inside, weight[np.clip(place, 0, weight.size - 1)], 0.0)
