@@ -89,6 +89,8 @@ def _when_and_where(
     for _ in range(10_000):
         latitude = float(np.round(rng.uniform(22.0, 58.0), 3))
         first = dt.datetime(2024, 1, 1, tzinfo=dt.UTC) + dt.timedelta(days=int(rng.integers(366)))
+        if not _likely(first, latitude, sun_deg):
+            continue
         heights = []
         for day in (0, days / 2, days):
             for hour in _PASS_HOURS:
@@ -99,3 +101,13 @@ def _when_and_where(
         if min(heights) > sun_deg[0] - 2.0 and max(heights) < sun_deg[1] + 2.0:
             return first.date().isoformat(), latitude
     raise SystemExit(f"no season of {days} days keeps the sun within {sun_deg} degrees")
+
+
+def _likely(first: dt.datetime, latitude: float, sun_deg: tuple[float, float]) -> bool:
+    """Whether a rough sun (circular orbit, hours taken as local) comes near the bounds."""
+    tilt = np.radians(-23.44 * np.cos(2 * np.pi * (first.timetuple().tm_yday + 10) / 365.25))
+    place = np.radians(latitude)
+    hours = np.radians(15.0 * (np.array(_PASS_HOURS) - 12.0))
+    sine = np.sin(place) * np.sin(tilt) + np.cos(place) * np.cos(tilt) * np.cos(hours)
+    heights = np.degrees(np.arcsin(sine))
+    return bool(heights.min() > sun_deg[0] - 12.0 and heights.max() < sun_deg[1] + 12.0)
