@@ -26,6 +26,7 @@ from eo.kernels.cloud import (
     scene_floors,
 )
 from eo.kernels.cloud_shadow import cloud_shadow
+from eo.kernels.cloudiness import LEAST_CUT, MOST_CUT, outstanding
 from eo.kernels.darkness import darker_than_around
 from eo.kernels.water import likely_water, otsu, water_index
 
@@ -110,6 +111,19 @@ def test_a_white_roof_is_no_cloud_but_a_soft_patch_as_large_is() -> None:
     assert (classify(roof, BANDS, gsd_m=10.0) == CLEAR).all()
     soft = make_sky(clouds=((115.0, 220.0, 17.0),))
     assert (classify(soft.image, BANDS, gsd_m=10.0) == CLOUD).sum() > 500
+
+
+def test_much_cloud_does_not_move_the_yardstick() -> None:
+    rng = np.random.default_rng(0)
+    clear = np.abs(rng.normal(0.0, 0.01, (100, 100))).astype(np.float32)
+    everywhere = np.ones((100, 100), dtype=bool)
+    cloudy = clear.copy()
+    cloudy[:70] = rng.uniform(0.15, 0.6, (70, 100))
+    assert outstanding(cloudy, everywhere) == pytest.approx(
+        outstanding(clear, everywhere), abs=0.01
+    )
+    assert outstanding(np.full((9, 9), 0.5, np.float32), everywhere[:9, :9]) == MOST_CUT
+    assert outstanding(clear, ~everywhere) == LEAST_CUT
 
 
 # --------------------------------------------------------------------------------- odd inputs

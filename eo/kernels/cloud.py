@@ -19,7 +19,7 @@ from eo.kernels.cloud_objects import (
     Sky,
     believable,
 )
-from eo.kernels.cloud_shadow import scene_shadow
+from eo.kernels.cloud_shadow import scene_shadow, water_by_sample
 from eo.kernels.cloudiness import (
     Floors,
     check_bands,
@@ -98,6 +98,7 @@ def classify(
         bands,
         cloud=cloud,
         valid=valid,
+        water=water_by_sample(reflectance, bands),
         gsd_m=gsd_m,
         sun_azimuth_grid_deg=sun_azimuth_grid_deg,
         sun_elevation_deg=sun_elevation_deg,

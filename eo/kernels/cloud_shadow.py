@@ -46,6 +46,13 @@ DARK_INSIDE = 0.7
 DARK_BESIDE = 0.52
 """Share of that darkness that may lie beside the outline: woods and water are dark there too."""
 
+DARK_BESIDE_SURE = 0.7
+"""The same where the offset stands out `SURE` times as far as it must: under fields of small
+clouds, of which some are missed, the strip beside one shade lies in the next."""
+
+SURE = 1.7
+"""See `DARK_BESIDE_SURE`."""
+
 _SIDE_PX = 320
 _MIN_SIDE_PX = 16
 
@@ -63,9 +70,10 @@ def scene_shadow(
     *,
     cloud: Array,
     valid: Array,
+    water: Array,
     gsd_m: float,
-    sun_azimuth_grid_deg: float | None,
-    sun_elevation_deg: float | None,
+    sun_azimuth_grid_deg: float | None = None,
+    sun_elevation_deg: float | None = None,
 ) -> Array | None:
     """Return where clouds of the scene throw their shade; None where nothing bears them out.
 
@@ -75,7 +83,7 @@ def scene_shadow(
         float (band, y, x) [1]; NaN where there is no data.
     bands
         Names of the bands, in order; at least blue, green, red.
-    cloud, valid, gsd_m, sun_azimuth_grid_deg, sun_elevation_deg
+    cloud, valid, water, gsd_m, sun_azimuth_grid_deg, sun_elevation_deg
         As of :func:`cloud_shadow`.
 
     Returns
@@ -88,7 +96,7 @@ def scene_shadow(
         reflectance[bands.index(infrared)],
         cloud=cloud,
         valid=valid,
-        water=water_by_sample(reflectance, bands),
+        water=water,
         visible=visible_mean(reflectance, bands),
         gsd_m=gsd_m,
         sun_azimuth_grid_deg=sun_azimuth_grid_deg,
@@ -249,9 +257,9 @@ def _common_offset(  # noqa: PLR0917 - all of it is geometry
     row, col = divmod(best, shape[1])
     peak = float(merit[row, col])
     under, beside = float(inside[row, col]), float(around[row, col])
-    if under < DARK_INSIDE or beside > DARK_BESIDE * under:
-        return None
-    if peak < (STANDS_OUT if directions is None else STANDS_OUT_KNOWN) * noise:
+    needed = (STANDS_OUT if directions is None else STANDS_OUT_KNOWN) * noise
+    may_be_beside = DARK_BESIDE_SURE if peak >= SURE * needed else DARK_BESIDE
+    if peak < needed or under < DARK_INSIDE or beside > may_be_beside * under:
         return None
     return float(rows[row, 0]) * coarse, float(cols[0, col]) * coarse
 

@@ -18,6 +18,8 @@ from eo.kernels.rows import by_rows
 from eo.kernels.water import dark_floor
 
 __all__ = [
+    "LEAST_CUT",
+    "MOST_CUT",
     "Floors",
     "check_bands",
     "cloudiness",
@@ -39,11 +41,15 @@ SAMPLE_PX = 2**18
 LEAST_SAMPLE_PX = 1000
 """Pixels with data below which a sample is no sample."""
 
-LEAST_CUT = 0.06
+LEAST_CUT = 0.05
 """Cloudiness below which nothing stands out, however even the scene."""
 
 MOST_CUT = 0.14
-"""Cloudiness that is enough anywhere: a scene that is mostly cloud moves its own yardstick."""
+"""Cloudiness that is cloud anywhere. Such pixels are left out of the scene's own yardstick, which
+they would move where they are many."""
+
+LEAST_REST = 0.05
+"""Share of the pixels below `MOST_CUT` that make a yardstick."""
 
 _RGB = ("blue", "green", "red")
 
@@ -122,17 +128,18 @@ def outstanding(score: Array, where: Array) -> float:
     score
         float (y, x).
     where
-        bool (y, x), the pixels that count.
+        bool (y, x), the pixels that count; of them those that are cloud anyway do not.
     """
     xp, _ = namespace(score, where)
     step = even_sample(where)
     values = score[step, step][where[step, step]]
     if values.size < LEAST_SAMPLE_PX:
         values = score[where]
-    if not values.size:
-        return LEAST_CUT
-    middle = float(xp.median(values))
-    spread = float(xp.median(xp.abs(values - middle)))
+    rest = values[values < MOST_CUT]
+    if rest.size < LEAST_REST * max(values.size, 1):
+        return MOST_CUT if values.size else LEAST_CUT
+    middle = float(xp.median(rest))
+    spread = float(xp.median(xp.abs(rest - middle)))
     return min(max(middle + 3 * spread, LEAST_CUT), MOST_CUT)
 
 

@@ -89,20 +89,14 @@ def _shade(
     `own` is the shade of the own kernel's clouds, for want of one of all clouds.
     """
     xp, _ = namespace(cloud, reflectance)
+    water = water_by_sample(reflectance, bands)
     projected = scene_shadow(
-        reflectance,
-        bands,
-        cloud=cloud,
-        valid=free | cloud,
-        gsd_m=gsd_m,
-        sun_azimuth_grid_deg=None,
-        sun_elevation_deg=None,
+        reflectance, bands, cloud=cloud, valid=free | cloud, water=water, gsd_m=gsd_m
     )
     if projected is None:
         projected = own
     if told is None:
         return projected & free
-    water = water_by_sample(reflectance, bands)
     if float(water.sum()) < float(cloud.sum()):
         water = xp.zeros_like(water)  # so little water may be the shade itself
     infrared = next(b for b in ("nir", "nir08", "red") if b in bands)
