@@ -37,6 +37,7 @@ def run_nightly(
     run: str,
     device: str = "auto",
     refresh_reference: bool = False,
+    leave_failed: bool = False,
     progress: Progress = lambda *_: None,
 ) -> Run:
     """Run a campaign by Jobs, or go on with one, and return its results.
@@ -49,6 +50,10 @@ def run_nightly(
         Name of this run; the same after the planner was killed and started again.
     device
         auto, cpu or gpu, for units; auto is resolved by each worker.
+    refresh_reference
+        Learn the empty port anew instead of keeping the frozen one.
+    leave_failed
+        Leave alone what failed before and can only fail again.
 
     Raises
     ------
@@ -66,6 +71,7 @@ def run_nightly(
         engine,
         device=device,
         refresh_reference=refresh_reference,
+        leave_failed=leave_failed,
         progress=progress,
         found=found_before(saved) if saved is not None and again else None,
     )

@@ -19,11 +19,13 @@ from typing import Any
 from eo import flow, units
 from eo.access.files import Files, open_files
 from eo.access.fleet import read_fleet
+from eo.access.folder import RunFolder
 from eo.access.parts import open_parts
+from eo.access.publishing import settle
 from eo.core.config import Campaign
 from eo.core.errors import CampaignError, DeviceError, OutputError
 from eo.core.records import Scene, from_json, to_json
-from eo.core.seams import Engine, Needs
+from eo.core.seams import Engine
 from eo.core.work import IngestItem, MeasureItem, ReferenceItem
 from eo.engine.k8s_work import (
     Failure,
@@ -33,7 +35,7 @@ from eo.engine.k8s_work import (
     write_failures,
 )
 from eo.engine.local import SerialEngine, ThreadEngine
-from eo.engine.memory import project_ingest, project_measure, project_reference
+from eo.engine.plan import needs_of
 from eo.session import Found, Session, open_session
 
 __all__ = [
@@ -118,7 +120,8 @@ def run_index(
     if attempt > 0:
         engine = SerialEngine()
         queue = _one_by_one(files, f"{folder}/{index:06d}.trying.json", todo, attempt, failures)
-    engine.check(_needs(phase, todo, device))
+    if todo:
+        engine.check(needs_of(todo))
     try:
         for outcome in engine.map(unit, _until(stopping, queue)):
             beat()
@@ -162,25 +165,6 @@ def _one_by_one(
         yield item
 
 
-def _needs(phase: str, items: list[Any], device: str) -> Needs:
-    """Return the projected memory of the largest unit."""
-    projected = [_projection(phase, item) for item in items]
-    return Needs(
-        device=device,
-        host_bytes=max((p.host_bytes for p in projected), default=0),
-        gpu_bytes=max((p.gpu_bytes for p in projected), default=0),
-    )
-
-
-def _projection(phase: str, item: Any) -> Any:
-    if phase == "reference":
-        return project_reference(item.window.height * item.window.width, 5, len(item.looks))
-    bands = len(item.scene.bands)
-    if phase == "ingest":
-        return project_ingest(item.window.height * item.window.width, bands)
-    return project_measure(item.halo.height * item.halo.width, bands)
-
-
 def save_session(session: Session, run: str, failures: dict[str, Failure]) -> None:
     """Write down what the steps of this run need: they search and ask nothing."""
     files = session.folder.files
@@ -191,6 +175,7 @@ def save_session(session: Session, run: str, failures: dict[str, Failure]) -> No
         "tokens": session.planner.tokens,
         "device": session.planner.device,
         "refresh_reference": session.refresh_reference,
+        "leave_failed": session.leave_failed,
     }
     records = to_json(dict[str, Failure], failures)
     files.write(_FAILURES, json.dumps(records).encode())
@@ -225,16 +210,19 @@ def run_step(place: str, step: str) -> int:
         raise CampaignError(f"{files.place} holds no session: the planner writes it")
     failures = from_json(dict[str, Failure], json.loads(files.read(_FAILURES) or b"{}"))
     campaign: Campaign = replace(from_json(Campaign, saved["campaign"]), output=files.place)
-    session = open_session(
-        campaign,
-        RecordedEngine(failures),
-        device=saved["device"],
-        refresh_reference=saved["refresh_reference"],
-        progress=lambda *_: None,
-        found=found_before(saved),
-    )
+    folder = RunFolder(files.place)
     try:
-        with session.folder.writing():
+        with folder.writing():
+            settle(folder.files)
+            session = open_session(
+                campaign,
+                RecordedEngine(failures),
+                device=saved["device"],
+                refresh_reference=saved["refresh_reference"],
+                leave_failed=saved["leave_failed"],
+                progress=lambda *_: None,
+                found=found_before(saved),
+            )
             whole = flow.ingest_scenes(session)
             if step == "commit":
                 flow.commit_scenes(session, whole)

@@ -21,7 +21,7 @@ import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 import yaml
 
@@ -52,7 +52,7 @@ class Call:
         return self._code
 
     def send_signal(self, number: int) -> None:
-        raise NotImplementedError
+        """A call cannot be stopped; it ends by itself."""
 
 
 @dataclass
@@ -77,12 +77,16 @@ class Processes:
         mounts = {**self.volumes, "/tmp": own}  # noqa: S108 - the container's own
 
         def here(text: str) -> str:
+            if Path(text).is_relative_to(self.folder.parent):
+                return text  # a volume already
             for mount, place in mounts.items():
                 if text == mount or text.startswith(f"{mount}/"):
                     return str(place) + text[len(mount) :]
             return text
 
         env = {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", **self.extra}
+        if "index" in annotations:
+            env["JOB_COMPLETION_INDEX"] = annotations["index"]
         for entry in container.get("env", ()):
             value = entry.get("value")
             if value is None:
@@ -118,6 +122,7 @@ class Cluster:
         self._start_pod = start
         self._jobs: dict[str, list[_Index]] = {}
         self._over = threading.Event()
+        self._closing = threading.Event()
         self._ready = threading.Event()
         self.url = ""
         self.requests: list[tuple[str, str]] = []
@@ -128,7 +133,7 @@ class Cluster:
         self.watches = 0
         self.longest_watch_s = 60.0
 
-    def __enter__(self) -> Cluster:
+    def __enter__(self) -> Self:
         self._server = threading.Thread(target=lambda: asyncio.run(self._serve()), daemon=True)
         self._server.start()
         assert self._ready.wait(20)
@@ -138,13 +143,14 @@ class Cluster:
 
     def __exit__(self, *_: object) -> None:
         self._over.set()
+        self._kubelet.join(30)
+        self._closing.set()
         for indexes in self._jobs.values():
             for index in indexes:
                 if isinstance(index.pod, subprocess.Popen) and index.pod.poll() is None:
                     index.pod.kill()
                     index.pod.wait()
-        self._kubelet.join(10)
-        self._server.join(10)
+        self._server.join(30)
 
     async def _serve(self) -> None:
         import kmock
@@ -176,7 +182,7 @@ class Cluster:
             emulator.resources["batch/v1/jobs"] = {"kind": "Job", "namespaced": True}
             self.url = str(server.url).rstrip("/")
             self._ready.set()
-            while not self._over.is_set():  # noqa: ASYNC110 - set from another thread
+            while not self._closing.is_set():  # noqa: ASYNC110 - set from another thread
                 await asyncio.sleep(0.05)
 
     def kubeconfig(self, path: Path) -> Path:
@@ -226,7 +232,7 @@ class Cluster:
         ]
 
     def evict(self, part: str) -> None:
-        """Take the node away from under the pods of a Job: SIGTERM, and a condition that says so."""
+        """Take the node away from under the pods of a Job: SIGTERM, and a mark that says so."""
         for name, indexes in self._jobs.items():
             for index in indexes:
                 if part in name and index.pod is not None:
@@ -242,7 +248,7 @@ class Cluster:
                 for name, job in jobs.items():
                     if not job.get("status", {}).get("conditions"):
                         self._work(name, job)
-            time.sleep(0.05)
+            time.sleep(0.1)
 
     def _work(self, name: str, job: dict[str, Any]) -> None:
         spec = job["spec"]

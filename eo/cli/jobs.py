@@ -113,6 +113,9 @@ def planner(
     refresh_reference: Annotated[
         bool, typer.Option("--refresh-reference", help="Learn the empty port anew.")
     ] = False,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Try again what can only fail again.")
+    ] = False,
     heartbeat: HeartbeatFile = None,
     log_json: LogJson = False,
     verbose: Verbose = False,
@@ -151,6 +154,7 @@ def planner(
                 run=run,
                 device=device,
                 refresh_reference=refresh_reference,
+                leave_failed=not retry_failed,
             )
         finally:
             engine.close()

@@ -7,6 +7,7 @@ write one name. Parts stay the only ledger of what is done.
 
 from __future__ import annotations
 
+import builtins
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -16,6 +17,7 @@ from eo.access.files import Files
 from eo.core import errors
 from eo.core.errors import CampaignError, EoError
 from eo.core.fingerprint import fingerprint
+from eo.core.redaction import redacted
 from eo.core.seams import Needs, Outcome
 from eo.engine.retries import LostUnitError
 
@@ -57,15 +59,21 @@ class Failure:
     def of(cls, part: str, error: BaseException, attempts: int = 1) -> Failure:
         """Return the record of an exception."""
         return cls(
-            fingerprint=part, error=type(error).__name__, message=str(error), attempts=attempts
+            fingerprint=part,
+            error=type(error).__name__,
+            message=redacted(str(error)),
+            attempts=attempts,
         )
 
     def exception(self) -> Exception:
         """Return an exception that reads the same; of our own tree where it was of it."""
-        kind = _KNOWN.get(self.error)
-        if kind is None:
+        kind = _KNOWN.get(self.error) or getattr(builtins, self.error, None)
+        if not (isinstance(kind, type) and issubclass(kind, Exception)):
             kind = type(self.error, (Exception,), {})
-        made: Exception = kind(self.message)
+        try:
+            made: Exception = kind(self.message)
+        except TypeError:  # it asks for more than words, as UnicodeDecodeError does
+            made = type(self.error, (Exception,), {})(self.message)
         return made
 
 
