@@ -41,6 +41,7 @@ _SEARCHED_M = (-10.0, 24.0)
 """About the deck's edge, where the quay may begin."""
 _LEAST_ROWS = 5
 _LARGEST_SCATTER_M = 2.0
+_LARGEST_SD_M = 0.5
 _LARGEST_SLOPE = 0.06
 """Of a quay against the hull moored at it: her heading is known to a degree and a half."""
 _EDGE_SD_M = 0.2
@@ -262,9 +263,7 @@ def _straight(lines: Any, water: Any) -> QuayEdge | None:
         keep = np.abs(left) < max(2.5 * scatter, 0.3)
     if scatter > _LARGEST_SCATTER_M or keep.sum() < _LEAST_ROWS or abs(slope) > _LARGEST_SLOPE:
         return None
-    return QuayEdge(
-        across_m=float(start),
-        slope=float(slope),
-        sd_m=float(np.hypot(_EDGE_SD_M, 2.0 * scatter / np.sqrt(keep.sum()))),
-        water=water,
-    )
+    sd = float(np.hypot(_EDGE_SD_M, 2.0 * scatter / np.sqrt(keep.sum())))
+    if sd > _LARGEST_SD_M:
+        return None
+    return QuayEdge(across_m=float(start), slope=float(slope), sd_m=sd, water=water)

@@ -13,7 +13,7 @@ wide: what is measured is how far the deck stands above the quay. How high that 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -56,6 +56,8 @@ _LARGEST_EXCESS = 2.0
 _LEAST_CONTRAST = 3.0
 _LARGEST_SCATTER = 0.2
 _STEP_M = 0.25
+_BLURRED = 0.8
+"""Blurs before the end of what is seen, within which an end of shade cannot be told from it."""
 _MIXED = 0.7
 """Share of quay in a pixel of the empty port, below which its colour is not the quay's."""
 _OBSTRUCTED = 0.65
@@ -76,6 +78,8 @@ class _Ground:
     edge_m: Any
     """(pixel,) across, where the quay begins in the scene."""
     rows: int
+    open_m: float
+    """How far from its edge the quay is seen."""
 
 
 def fit_on_quay(
@@ -124,7 +128,19 @@ def fit_on_quay(
         and fit.scatter < _LARGEST_SCATTER
         and (fit.lit_px >= _LEAST_LIT_PX or fit.shaded_px >= _LEAST_LIT_PX)
     )
-    return (fit, batch.widths_m, ground.rows) if sound else None
+    if not sound:
+        return None
+    farthest = fit.gap_m + ground.open_m - _BLURRED * batch.blur_m
+    return _at_least(fit, batch.widths_m, farthest), batch.widths_m, ground.rows
+
+
+def _at_least(fit: QuayFit, widths_m: Any, farthest_m: float) -> QuayFit:
+    """Return a fit whose widths beyond what is seen of the quay are as likely as the likeliest."""
+    beyond = widths_m >= farthest_m
+    if not beyond.any():
+        return fit
+    logl = np.where(beyond, fit.log_likelihood[beyond].max(), fit.log_likelihood)
+    return replace(fit, log_likelihood=logl - logl.max())
 
 
 def _ground(
@@ -160,8 +176,9 @@ def _ground(
     if near.sum() < 6 or (changed & near).sum() > 0.3 * near.sum():
         return None
     keep = known & ~changed
-    keep &= inshore < _open_ground_m(np.median(empty, axis=0), inshore, ashore & known, size)
-    rows, enough = _rows(pixels, keep & near)
+    open_m = _open_ground_m(np.median(empty, axis=0), inshore, ashore & known, size)
+    keep &= inshore < open_m
+    rows, enough = _rows(pixels, keep & (inshore > 0.5 * size) & (inshore < 6.0 * size))
     if not enough or keep.sum() < _LEAST_PX or (keep & (pixels.across_m < half_beam)).sum() < 6:
         return None
     blur = light.sensor.psf_sigma_px * size
@@ -177,6 +194,7 @@ def _ground(
         slope=np.where(ashore[keep], slope, 0.0),
         edge_m=rim[keep],
         rows=rows,
+        open_m=min(open_m, float(inshore[keep].max())),
     )
 
 
@@ -192,7 +210,7 @@ def _open_ground_m(level: Any, inshore_m: Any, ground: Any, size_m: float) -> fl
     for start in np.arange(2.0 * size_m, float(inshore_m.max()), step):
         here = ground & (inshore_m >= start) & (inshore_m < start + step)
         if here.sum() >= 3 and np.median(level[here]) < _OBSTRUCTED * usual:
-            return float(start - 1.3 * size_m)
+            return float(start - 0.9 * size_m)
     return float("inf")
 
 
