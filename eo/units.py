@@ -23,10 +23,15 @@ from eo.core.seams import NativePixels, PartStore
 from eo.core.sensors import sensor_of
 from eo.core.work import IngestItem, MeasureItem, ReferenceItem, TilePart
 from eo.core.xp import resolve_device
-from eo.stages.cube import ingest_tile, reflectance_of, with_part_radiometry
+from eo.stages.cube import (
+    convergence_deg,
+    ingest_tile,
+    reflectance_of,
+    with_part_radiometry,
+)
 from eo.stages.measure import TilePixels, measure_tile
 from eo.stages.reference import LookArrays, Reference, port_reference
-from eo.stages.veil import with_missed_cloud
+from eo.stages.veil import mask_by_port
 
 __all__ = ["ALGORITHMS", "cube_part", "ingest", "measure", "reference"]
 
@@ -191,7 +196,18 @@ def _assemble(parts: PartStore, item: MeasureItem) -> tuple[TilePixels, CubePart
         mask[target] = parts.array("ingest", tile.fingerprint, "mask")[source]
     port = _reference(parts, item.references, bands, halo)
     if port is not None:
-        mask = with_missed_cloud(mask, pixels, bands, port=port, pixel_m=item.grid.pixel_m)
+        azimuth = item.scene.sun_azimuth_deg
+        mask = mask_by_port(
+            mask,
+            pixels,
+            bands,
+            port=port,
+            pixel_m=item.grid.pixel_m,
+            sun_azimuth_grid_deg=None
+            if azimuth is None
+            else azimuth - convergence_deg(item.grid, halo),
+            sun_elevation_deg=item.scene.sun_elevation_deg,
+        )
     tile_pixels = TilePixels(
         reflectance=pixels,
         bands=bands,

@@ -11,7 +11,7 @@ from skies import BANDS, make_sky
 from eo.core.errors import BandError, SceneError
 from eo.stages.mask import cloud_mask, mask_scene
 from eo.stages.reference import Reference, port_reference
-from eo.stages.veil import with_missed_cloud
+from eo.stages.veil import mask_by_port
 
 CLOUDS = ((70.0, 210.0, 26.0), (200.0, 240.0, 22.0), (230.0, 90.0, 20.0))
 
@@ -146,5 +146,5 @@ def test_zero_looks_make_no_reference_and_no_cloud() -> None:
         clear_looks=np.zeros((300, 300), np.uint16),
     )
     mask = np.ones((300, 300), np.uint8)
-    found = with_missed_cloud(mask, sky.image, BANDS, port=nothing, pixel_m=10.0)
+    found = mask_by_port(mask, sky.image, BANDS, port=nothing, pixel_m=10.0)
     np.testing.assert_array_equal(found, mask)

@@ -20,7 +20,7 @@ from eo.kernels.morphology import swept, within
 from eo.kernels.rows import by_rows
 from eo.kernels.water import GREEN_LIFT, STABILISER, dark_floor, infrared_cuts, likely_water
 
-__all__ = ["cloud_shadow", "scene_shadow", "water_by_sample"]
+__all__ = ["cloud_shadow", "projected_shade", "scene_shadow", "water_by_sample"]
 
 HEIGHT_M = (150.0, 8000.0)
 """Cloud base and top heights that are searched."""
@@ -178,6 +178,49 @@ def cloud_shadow(
         water = xp.zeros_like(water)
     free = valid & ~cloud
     depth = shade_depth(band, visible, water=water, where=free, gsd_m=gsd_m)
+    return projected_shade(
+        depth,
+        cloud=cloud,
+        valid=valid,
+        gsd_m=gsd_m,
+        sun_azimuth_grid_deg=sun_azimuth_grid_deg,
+        sun_elevation_deg=sun_elevation_deg,
+    )
+
+
+def projected_shade(
+    depth: Array,
+    *,
+    cloud: Array,
+    valid: Array,
+    gsd_m: float,
+    sun_azimuth_grid_deg: float | None,
+    sun_elevation_deg: float | None,
+) -> Array | None:
+    """Return what is dark where the clouds, slid along the sun to the height that fits, lie.
+
+    Parameters
+    ----------
+    depth
+        float (y, x), darkness, 1 as dark as shade; 0 on cloud and where nothing is known.
+    cloud, valid
+        bool (y, x).
+    gsd_m
+        Pixel size on the ground [m].
+    sun_azimuth_grid_deg
+        Direction towards the sun, clockwise from the grid's north; searched for if None.
+    sun_elevation_deg
+        Sun above the horizon; bounds how far shade falls.
+
+    Returns
+    -------
+    Array
+        bool (y, x), or None where no direction and height stand out.
+    """
+    xp, _ = namespace(depth)
+    if min(depth.shape) < _MIN_SIDE_PX or not bool(cloud.any()):
+        return None
+    free = valid & ~cloud
     offset = _common_offset(
         xp, depth, cloud, free, gsd_m, _directions(sun_azimuth_grid_deg), _reach(sun_elevation_deg)
     )
@@ -185,7 +228,6 @@ def cloud_shadow(
         return None
     # Heights from less than half of the common one to half as much again.
     near = swept(cloud, (0.4 * offset[0], 0.4 * offset[1]), (1.5 * offset[0], 1.5 * offset[1]))
-    # Depth is 0 on cloud and where there is no data.
     shade = (depth > 1.0) & within(near, max(1.5, NEARBY_M / gsd_m))
     radius = max(1.0, LEAST_WIDTH_M / 2 / gsd_m)
     core = ~within(~shade, radius)

@@ -22,7 +22,13 @@ from eo.core.sensors import sensor_of
 from eo.core.xp import to_device, to_host
 from eo.stages.mask import mask_scene
 
-__all__ = ["area_pixels", "ingest_tile", "reflectance_of", "with_part_radiometry"]
+__all__ = [
+    "area_pixels",
+    "convergence_deg",
+    "ingest_tile",
+    "reflectance_of",
+    "with_part_radiometry",
+]
 
 _FLOOR_PERCENTILE = 0.5
 _FLOOR_PIXELS = 1000
@@ -89,7 +95,7 @@ def ingest_tile(
     bands = tuple(sensor.cube_bands[k] for k in kept)
     scale = tuple(pixels.scale[k] for k in kept)
     kept_offset = tuple(offset[k] for k in kept)
-    convergence = _convergence(grid, window)
+    convergence = convergence_deg(grid, window)
     served = reader.grid_mask(scene, grid, window)
     result = mask_scene(
         reflectance_of(to_device(pixels.dn[kept], device), scale, kept_offset),
@@ -126,7 +132,8 @@ def ingest_tile(
     return part, {"dn": pixels.dn, "mask": mask}
 
 
-def _convergence(grid: Grid, window: Window) -> float:
+def convergence_deg(grid: Grid, window: Window) -> float:
+    """Return how far the grid's north lies clockwise of true north, in a window's middle [deg]."""
     west, south, east, north = grid.bounds_m(window)
     return grid_convergence_deg(grid.epsg, (west + east) / 2, (south + north) / 2)
 

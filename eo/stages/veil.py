@@ -1,47 +1,134 @@
-"""Cloud that the scene's own mask missed, seen against the empty port.
+"""A scene's mask held against the empty port: the best witness there is where looks are many.
 
-One scene cannot always tell a cloud from a pier: how soft a cloud's edge is depends on the cloud.
-Against the empty port it can: white where the port never is, and wider than any ship, is cloud.
-Nothing here is said of thin haze, nor of what is narrower than `SEED_WIDTH_M`.
+One scene cannot always tell a cloud from a pier, or its shade from dark water. Against the empty
+port it can. What is white where the port never is, and wider than any ship, is cloud; so is a
+lift of the light under which known land is whiter and its pattern hidden, however thin. What a
+mask calls cloud or shade but looks as it always does is given back. Shade is what is darker than
+it is known, where the clouds, slid along the sun at the height that fits, put it.
+
+Nothing here is said of haze over open water alone, where no pattern is known, nor of cloud
+narrower than `SEED_WIDTH_M`: ships come and go, and are white.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Any
+
 from eo.core.xp import Array, namespace
-from eo.kernels.cloud import (
-    CLEAR,
-    CLOUD,
-    NODATA,
-    REACH_M,
-    SEED_WIDTH_M,
-    cloudiness,
-    scene_floors,
-)
+from eo.kernels.cloud import CLEAR, CLOUD, NODATA, REACH_M, SEED_WIDTH_M, SHADOW
 from eo.kernels.cloud_objects import margin
-from eo.kernels.morphology import touching, wide_parts, within
+from eo.kernels.cloud_shadow import projected_shade
+from eo.kernels.cloudiness import scored
+from eo.kernels.known_ground import missing_light, seen_share
+from eo.kernels.morphology import box_mean, touching, wide_parts, within
+from eo.kernels.reference import WATER_SHARE
 from eo.stages.reference import Reference
 
-__all__ = ["with_missed_cloud"]
+__all__ = ["mask_by_port"]
 
 _LEAST_LOOKS = 3
 """Clear looks that a pixel of the empty port must rest on: in fewer a cloud may have stayed."""
 _EXCESS = 0.05
-"""Reflectance above the empty port below which nothing is called cloud here."""
+"""Reflectance above the empty port below which nothing is thick cloud."""
 _SPREADS = 4.0
 """The same in standard deviations of the looks: quays are bright in some looks, wet in others."""
 _SHARE = 0.6
 """Share of a cloud's own white that it must have more of than the empty port: a quay under a
 little haze is no cloud."""
 _WHITE = 0.12
-"""Least cloudiness of a cloud's body."""
+"""Least cloudiness of a thick cloud's body."""
 _RIM = 0.4
 """Share of that at its rim."""
+_THIN = 0.025
+"""Reflectance above the empty port of thin cloud, mean over `_WINDOW_M`."""
+_SEEN = 0.75
+"""Share of the known pattern under which land is hidden; between two clear looks it was above
+0.85, misregistered by a third of a pixel."""
+_WINDOW_M = 90.0
+"""Side of the window in which patterns are compared: about a cloud's least width."""
+_AS_EVER = 0.03
+"""Departure of reflectance below which ground looks as it always does."""
+_MOSTLY = 0.8
+"""Share of a patch that must look so, and of it that must be known, to be given back."""
+_LEAST_DARK = 0.3
+"""Darkness, 1 as dark as shade, below which ground is not shaded."""
 
 
-def with_missed_cloud(
-    mask: Array, reflectance: Array, bands: tuple[str, ...], *, port: Reference, pixel_m: float
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Departure:
+    """One look against the empty port; all (y, x)."""
+
+    known: Array
+    """bool, enough clear looks, and data."""
+    land: Array
+    """bool, known and never water."""
+    excess: Array
+    """float32, visible reflectance above the empty port, 0 where nothing is known."""
+    spread: Array
+    """float32, its scatter from look to look."""
+    bluer: Array
+    """bool, lifted in blue as in red: cloud whitens, dust and new roofs need not."""
+    seen: Array
+    """float32, share of the known pattern that is seen; NaN where there is none."""
+    depth: Array
+    """float32, darkness, 1 as dark as shade."""
+
+    @classmethod
+    def of(
+        cls,
+        reflectance: Array,
+        bands: tuple[str, ...],
+        valid: Array,
+        *,
+        port: Reference,
+        pixel_m: float,
+    ) -> _Departure:
+        xp, ndi = namespace(valid, reflectance)
+        visible = [bands.index(name) for name in ("blue", "green", "red")]
+        infrared = next(bands.index(b) for b in ("nir", "nir08", "red") if b in bands)
+        before, now = port.median[visible].mean(axis=0), reflectance[visible].mean(axis=0)
+        known = valid & (port.clear_looks >= _LEAST_LOOKS) & xp.isfinite(before)
+        known = known & xp.isfinite(port.median[infrared])
+        water = port.water >= WATER_SHARE
+        land = known & ~water
+        zero = xp.float32(0)
+        excess = xp.where(known, now - before, zero)
+        lift = xp.where(known, reflectance[visible] - port.median[visible], zero)
+        size = max(3, 2 * round(_WINDOW_M / pixel_m / 2) + 1)
+        spread = xp.where(known, port.spread[visible].mean(axis=0), zero)
+        return cls(
+            known=known,
+            land=land,
+            excess=excess,
+            spread=spread,
+            bluer=ndi.uniform_filter(lift[0], size) > 0.8 * ndi.uniform_filter(lift[2], size),
+            seen=seen_share(now, before, land, window_px=size),
+            depth=xp.where(
+                known,
+                missing_light(
+                    {"visible": now, "infrared": reflectance[infrared]},
+                    {"visible": before, "infrared": port.median[infrared]},
+                    {"visible": spread, "infrared": port.spread[infrared]},
+                    water=water,
+                    spreads=_SPREADS,
+                ),
+                zero,
+            ),
+        )
+
+
+def mask_by_port(
+    mask: Array,
+    reflectance: Array,
+    bands: tuple[str, ...],
+    *,
+    port: Reference,
+    pixel_m: float,
+    sun_azimuth_grid_deg: float | None = None,
+    sun_elevation_deg: float | None = None,
 ) -> Array:
-    """Return the mask with cloud added where the scene is white and the empty port is not.
+    """Return the mask as the empty port bears it out.
 
     Parameters
     ----------
@@ -55,31 +142,87 @@ def with_missed_cloud(
         The empty port on the same pixels.
     pixel_m
         Pixel size. [m]
+    sun_azimuth_grid_deg
+        Direction towards the sun, clockwise from the grid's north; searched for if None. [deg]
+    sun_elevation_deg
+        Sun above the horizon; bounds how far shade falls. [deg]
 
     Returns
     -------
     Array
-        uint8 (y, x); what was cloud or shadow stays so.
+        uint8 (y, x). Where fewer than three clear looks are known it is as it was.
     """
-    xp, ndi = namespace(mask, reflectance)
+    xp, _ = namespace(mask, reflectance)
     valid = (mask != NODATA) & xp.isfinite(reflectance).all(axis=0)
     if not bool(valid.any()):
         return mask
-    visible = [bands.index(name) for name in ("blue", "green", "red")]
-    before = port.median[visible].mean(axis=0)
-    excess = reflectance[visible].mean(axis=0) - before
-    usual = xp.maximum(_SPREADS * port.spread[visible].mean(axis=0), xp.float32(_EXCESS))
-    known = valid & (port.clear_looks >= _LEAST_LOOKS) & xp.isfinite(before)
-    score = cloudiness(reflectance, bands, scene_floors(reflectance, bands, valid))
-    smooth = ndi.uniform_filter(xp.where(valid, score, xp.float32(0)), 3)
-    grown = xp.where(known, excess, xp.float32(0)) > xp.maximum(usual, _SHARE * smooth)
+    look = _Departure.of(reflectance, bands, valid, port=port, pixel_m=pixel_m)
+    told = _given_back(mask, look)
+    cloud = _missed_cloud(told, look, reflectance, bands, pixel_m)
+    found = xp.where(cloud & (told == CLEAR), xp.uint8(CLOUD), told)
+    shade = projected_shade(
+        xp.where(found == CLOUD, xp.float32(0), look.depth),
+        cloud=found == CLOUD,
+        valid=valid,
+        gsd_m=pixel_m,
+        sun_azimuth_grid_deg=sun_azimuth_grid_deg,
+        sun_elevation_deg=sun_elevation_deg,
+    )
+    if shade is None:
+        return found
+    return xp.where(shade & (found == CLEAR), xp.uint8(SHADOW), found)
+
+
+def _given_back(mask: Array, look: _Departure) -> Array:
+    """Clear what is called cloud or shade, patch by patch, and looks as it always does."""
+    xp, ndi = namespace(mask)
+    usual = xp.maximum(3 * look.spread, xp.float32(_AS_EVER))
+    hidden = look.seen < _SEEN
+    for kind, as_ever in (
+        (CLOUD, (look.excess < usual) & ~hidden),
+        (SHADOW, (look.excess < usual) & (look.depth < _LEAST_DARK)),
+    ):
+        told = mask == kind
+        labels, count = ndi.label(told)
+        if not int(count):
+            continue
+        size = xp.bincount(labels[told], minlength=int(count) + 1)
+        known = xp.bincount(labels[told & look.known], minlength=int(count) + 1)
+        usual_px = xp.bincount(labels[told & look.known & as_ever], minlength=int(count) + 1)
+        back = (known >= _MOSTLY * size) & (usual_px >= _MOSTLY * known)
+        mask = xp.where(told & back[labels], xp.uint8(CLEAR), mask)
+    return mask
+
+
+def _missed_cloud(
+    mask: Array, look: _Departure, reflectance: Array, bands: tuple[str, ...], pixel_m: float
+) -> Array:
+    """Cloud against the empty port: thick where it is white, thin where it hides known land."""
+    xp, ndi = namespace(mask, reflectance)
     told = mask == CLOUD
-    body = wide_parts((grown & (smooth > _WHITE)) | told, SEED_WIDTH_M / 2 / pixel_m)
-    body = body & grown & ~told
+    score, _ = scored(reflectance, bands)
+    smooth = box_mean(score)
+    usual = xp.maximum(_SPREADS * look.spread, xp.float32(_EXCESS))
+    grown = look.excess > xp.maximum(usual, xp.float32(_SHARE) * smooth)
+    thick = (grown & (smooth > _WHITE)) | told
+    body = wide_parts(thick, SEED_WIDTH_M / 2 / pixel_m) & grown & ~told
+    lifted, veiled = _thin(xp, ndi, look, pixel_m)
+    body = body | (veiled & ~told)
     if not bool(body.any()):
-        return mask
-    weak = grown & (smooth > _RIM * _WHITE)
-    labels, count = ndi.label(weak)
+        return xp.zeros_like(told)
+    weak = (grown & (smooth > _RIM * _WHITE)) | (lifted & look.known)
+    labels, count = ndi.label(weak | body)
     cloud = touching(labels, int(count), body) & within(body, REACH_M / pixel_m)
-    cloud = margin(cloud, pixel_m)
-    return xp.where(cloud & (mask == CLEAR), xp.uint8(CLOUD), mask)
+    return margin(cloud, pixel_m)
+
+
+def _thin(xp: Any, ndi: Any, look: _Departure, pixel_m: float) -> tuple[Array, Array]:
+    """Light lifted over a wide area, and where of that known land is hidden."""
+    size = max(3, 2 * round(_WINDOW_M / pixel_m / 2) + 1)
+    share = ndi.uniform_filter(xp.astype(look.known, xp.float32), size)
+    excess = ndi.uniform_filter(look.excess, size) / xp.maximum(share, xp.float32(1e-3))
+    spread = ndi.uniform_filter(look.spread, size) / xp.maximum(share, xp.float32(1e-3))
+    lifted = (excess > xp.maximum(2 * spread, xp.float32(_THIN))) & look.bluer & look.known
+    lifted = lifted & (box_mean(look.excess) > xp.float32(_THIN / 2))  # no farther than it lifts
+    veiled = lifted & look.land & (look.seen < _SEEN)
+    return lifted, wide_parts(veiled, SEED_WIDTH_M / 2 / pixel_m)
