@@ -97,7 +97,7 @@ def search(campaign: Campaign, *, progress: Progress | None = None) -> list[Scen
     """
     report = progress or (lambda *_: None)
     found = find_scenes(
-        open_catalog(campaign.catalog),
+        open_catalog(campaign.catalog, allow_hosts=campaign.allow_hosts),
         campaign,
         progress=lambda count: report("search", count, 0),
     )

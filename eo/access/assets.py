@@ -9,12 +9,13 @@ from urllib.parse import unquote, urlsplit
 import requests
 
 from eo.access.signing import sign
+from eo.access.web import Patience, new_session
 from eo.core.errors import EoError
 from eo.core.records import Scene
 
 __all__ = ["asset_tokens"]
 
-_TIMEOUT_S = 15
+_BRIEFLY = Patience(tries=1, connect_s=15.0, read_s=15.0)
 
 
 def asset_tokens(scene: Scene) -> list[list[Any]]:
@@ -49,7 +50,8 @@ def _token(href: str, scene: Scene) -> Any:
     if parts.scheme in {"http", "https"} and not scene.updated:
         try:
             signed = sign(href, scene.signing)
-            answer = requests.head(signed, timeout=_TIMEOUT_S, allow_redirects=True)
+            with new_session(_BRIEFLY, hosts=scene.hosts) as session:
+                answer = session.head(signed, allow_redirects=True)
         except (requests.RequestException, EoError):
             return None  # reading it will say what is wrong
         if not answer.ok:

@@ -28,6 +28,7 @@ from eo.access.filecatalog import (
     is_static,
     refuse_single_page,
 )
+from eo.access.hosts import hosts_of_catalog
 from eo.access.hrefs import absolute, is_remote, local_path, with_absolute_hrefs
 from eo.access.web import Patience, bare, get_json, new_session, parse_json
 from eo.core.errors import CatalogError
@@ -44,7 +45,11 @@ _LOCAL_LIMIT = 512 * 2**20
 
 
 def open_catalog(
-    place: str, *, progress: Progress | None = None, patience: Patience | None = None
+    place: str,
+    *,
+    progress: Progress | None = None,
+    patience: Patience | None = None,
+    allow_hosts: tuple[str, ...] = (),
 ) -> Catalog:
     """Open a catalog.
 
@@ -59,6 +64,8 @@ def open_catalog(
         that is known.
     patience
         How long a server is given.
+    allow_hosts
+        Hosts off the public network that a catalog on the web may lead to, beside its own.
 
     Raises
     ------
@@ -66,7 +73,7 @@ def open_catalog(
         If there is nothing at that place, or it is not STAC.
     """
     if is_remote(place):
-        return _open_remote(place, progress, patience or Patience())
+        return _open_remote(place, progress, patience or Patience(), allow_hosts)
     if "://" in place and not place.lower().startswith("file:"):
         raise CatalogError(
             f"catalog {bare(place)}: only http(s) URLs and local paths are searched; give the "
@@ -123,12 +130,14 @@ def _must_be_stac(document: Any, place: str) -> None:
     )
 
 
-def _open_remote(place: str, progress: Progress | None, patience: Patience) -> Catalog:
+def _open_remote(
+    place: str, progress: Progress | None, patience: Patience, allow_hosts: tuple[str, ...]
+) -> Catalog:
     if place.partition("?")[0].lower().endswith((".parquet", ".geoparquet")):
         raise CatalogError(
             f"catalog {bare(place)}: Parquet is read from this machine only; download it first"
         )
-    session = new_session(patience)
+    session = new_session(patience, hosts=hosts_of_catalog(place, allow_hosts))
     document = get_json(session, place)
     _must_be_stac(document, bare(place))
     refuse_single_page(document, place)

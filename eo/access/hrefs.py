@@ -10,7 +10,10 @@ from urllib.parse import unquote, urljoin, urlsplit
 
 from eo.access.fields import as_dict, as_list, as_text
 
-__all__ = ["absolute", "is_remote", "local_path", "with_absolute_hrefs"]
+__all__ = ["PLACE", "absolute", "is_remote", "local_path", "with_absolute_hrefs"]
+
+PLACE = "eo-place"
+"""Key under which an item from the web says where it was found."""
 
 _SCHEME = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]+):")
 _WEB = frozenset({"http", "https"})
@@ -82,7 +85,9 @@ def with_absolute_hrefs(item: dict[str, Any], place: str) -> dict[str, Any]:
         if href is not None:
             fields["href"] = absolute(href, base)
         mended[key] = fields
-    return {**item, "assets": mended}
+    found = {**item, "assets": mended}
+    found.pop(PLACE, None)  # that is ours to say
+    return {**found, PLACE: place} if is_remote(place) else found
 
 
 def _base(item: dict[str, Any], place: str) -> str:

@@ -20,7 +20,8 @@ import rasterio.windows
 from rasterio.enums import ColorInterp, Resampling
 from rasterio.vrt import WarpedVRT
 
-from eo.core.errors import AssetError, GridError
+from eo.access.limits import may_pass, size_fault
+from eo.core.errors import AssetError, GridError, NetworkError
 from eo.core.grid import Grid, Window
 
 __all__ = [
@@ -148,9 +149,13 @@ class RasterFiles:
             with rasterio.Env(**{**GDAL_OPTIONS, "VSI_CACHE": str(_is_remote(href)).upper()}):
                 dataset = rasterio.open(href, driver=_driver(href))
         except (rasterio.errors.RasterioError, OSError) as error:
-            raise AssetError(
-                f"cannot open {plain_href(href)} as a raster: {_short(error, href)}"
-            ) from None
+            why = _short(error, href)
+            kind = NetworkError if may_pass(why, href) else AssetError
+            raise kind(f"cannot open {plain_href(href)} as a raster: {why}") from None
+        fault = size_fault(dataset)
+        if fault is not None:
+            dataset.close()
+            raise AssetError(f"{plain_href(href)} is not read: {fault}")
         if dataset.crs is None:
             dataset.close()
             raise AssetError(
@@ -191,8 +196,11 @@ class RasterFiles:
                     return _copy(dataset, indexes, lattice, window, nodata), False
                 return _warp(dataset, indexes, grid, window, nodata, nearest=nearest), True
         except (rasterio.errors.RasterioError, OSError) as error:
+            why = _short(error, href)
+            if may_pass(why, href):
+                raise NetworkError(f"cannot read {plain_href(href)}: {why}") from None
             raise AssetError(
-                f"cannot read {plain_href(href)}: {_short(error, href)}; the file may be cut off"
+                f"cannot read {plain_href(href)}: {why}; the file may be cut off"
             ) from None
 
 

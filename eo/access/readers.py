@@ -11,6 +11,7 @@ import rasterio
 import rasterio.errors
 import rasterio.windows
 
+from eo.access.hosts import journey_fault
 from eo.access.rasters import GDAL_OPTIONS, Encoding, RasterFiles, encoding_of, plain_href
 from eo.access.stack import Source, stack_window
 from eo.core.errors import AssetError, BandError, GridError
@@ -34,6 +35,7 @@ class CogReader:
     def __init__(self, *, sign: Callable[[str, str | None], str] | None = None) -> None:
         self._files = RasterFiles()
         self._sign = sign or (lambda href, _service: href)
+        self._may_be_asked: set[str] = set()
 
     def __enter__(self) -> Self:
         return self
@@ -46,7 +48,13 @@ class CogReader:
         self._files.close()
 
     def _href(self, scene: Scene, href: str) -> str:
-        return self._sign(href, scene.signing)
+        signed = self._sign(href, scene.signing)
+        if scene.hosts is not None and href not in self._may_be_asked:
+            fault = journey_fault(signed, scene.hosts)
+            if fault is not None:
+                raise AssetError(f"{plain_href(href)} is not read: {fault}")
+            self._may_be_asked.add(href)
+        return signed
 
     def grid_pixels(
         self, scene: Scene, bands: tuple[str, ...], grid: Grid, window: Window

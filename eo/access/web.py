@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 import requests
 from requests.adapters import HTTPAdapter
 
+from eo.access.hosts import url_fault
 from eo.core.errors import CatalogError
 
 __all__ = ["DOCUMENT_LIMIT", "Patience", "bare", "get_json", "new_session", "parse_json"]
@@ -51,17 +52,25 @@ class _TooLargeError(requests.RequestException):
     """A document above the limit."""
 
 
+class _RefusedError(requests.RequestException):
+    """A host that may not be asked."""
+
+
 class _PatientAdapter(HTTPAdapter):
     """Sends a request until it is answered or patience ends, and reads the whole body."""
 
-    def __init__(self, patience: Patience) -> None:
+    def __init__(self, patience: Patience, hosts: tuple[str, ...] | None) -> None:
         super().__init__(max_retries=0)
-        self._patience = patience
+        self._patience, self._hosts = patience, hosts
 
     def send(  # type: ignore[override]
         self, request: requests.PreparedRequest, **options: Any
     ) -> requests.Response:
         """Send with retries; options are those of requests, of which the time-out is replaced."""
+        # Redirects come here one by one, too.
+        fault = None if self._hosts is None else url_fault(str(request.url), self._hosts)
+        if fault is not None:
+            raise _RefusedError(fault)
         patience = self._patience
         options = {
             **options,
@@ -127,10 +136,15 @@ def _read_body(response: requests.Response) -> None:
     response._content = b"".join(chunks)  # noqa: SLF001
 
 
-def new_session(patience: Patience | None = None) -> requests.Session:
-    """Return a session that waits, repeats and refuses documents above the limit."""
+def new_session(
+    patience: Patience | None = None, *, hosts: tuple[str, ...] | None = None
+) -> requests.Session:
+    """Return a session that waits, repeats and refuses documents above the limit.
+
+    Given `hosts`, it asks public addresses and these alone.
+    """
     session = requests.Session()
-    adapter = _PatientAdapter(patience or Patience())
+    adapter = _PatientAdapter(patience or Patience(), hosts)
     session.mount("https://", adapter)
     session.mount("http://", adapter)
     return session
@@ -178,7 +192,7 @@ def _plain(error: Exception) -> str:
         requests.TooManyRedirects: "it redirects for ever",
         requests.exceptions.ChunkedEncodingError: "the answer is cut short",
     }
-    if isinstance(error, _TooLargeError):
+    if isinstance(error, _TooLargeError | _RefusedError):
         return str(error)
     return next(
         (text for kind, text in names.items() if isinstance(error, kind)), type(error).__name__

@@ -28,7 +28,15 @@ ANCHORAGE = "anchorage"
 """Name of the whole area as a place to look, where no berths are given."""
 
 _REQUIRED = ("name", "aoi", "period", "catalog", "output")
-_OPTIONAL = ("collections", "fleet", "berths", "product", "annual_cap_barrels", "cube")
+_OPTIONAL = (
+    "collections",
+    "fleet",
+    "berths",
+    "product",
+    "annual_cap_barrels",
+    "cube",
+    "allow_hosts",
+)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
@@ -60,6 +68,8 @@ class Campaign:
     """Folder of the run."""
     cube: str | None = None
     """Where the cube goes if not into the run's folder: s3://... or gs://..."""
+    allow_hosts: tuple[str, ...] = ()
+    """Hosts, addresses or networks, not public, that a catalog on the web may lead to."""
     source: str | None = None
     """The campaign file."""
 
@@ -124,6 +134,7 @@ def load_campaign(path: str | Path, *, output: str | Path | None = None) -> Camp
         annual_cap_barrels=_cap(data.get("annual_cap_barrels"), path),
         output=_place(_text(data, "output", path), base),
         cube=_place(_text(data, "cube", path), base) if data.get("cube") is not None else None,
+        allow_hosts=_hosts(data.get("allow_hosts"), path),
         source=str(path.absolute()),
     )
 
@@ -183,6 +194,20 @@ def _collections(value: Any, path: Path) -> tuple[str, ...] | None:
     if isinstance(value, list) and value and all(isinstance(v, str) for v in value):
         return tuple(value)
     raise CampaignError(f"{path}: collections must be a list of names, found {value!r}")
+
+
+def _hosts(value: Any, path: Path) -> tuple[str, ...]:
+    if value is None:
+        return ()
+    listed = [value] if isinstance(value, str) else value
+    if not isinstance(listed, list) or not all(
+        isinstance(v, str) and v.strip() and "://" not in v and "*" not in v for v in listed
+    ):
+        raise CampaignError(
+            f"{path}: allow_hosts must be a list of hosts, addresses or networks, such as "
+            f"[stac.lan, 10.1.0.0/16], found {value!r}"
+        )
+    return tuple(v.strip() for v in listed)
 
 
 def _product(value: Any, path: Path) -> str | None:

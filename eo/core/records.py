@@ -132,6 +132,8 @@ class Scene:
     off_nadir_deg. None where the item gives the angle at the ground, or none."""
     processed: dt.datetime | None = None
     """When the pixels were processed; the newest of several items of one acquisition is used."""
+    hosts: tuple[str, ...] | None = None
+    """Hosts that its hrefs may lead to beside public ones; None: any, its catalog is a file."""
 
 
 # ------------------------------------------------------------------ what is known beforehand

@@ -19,7 +19,7 @@ from eo.core.work import IngestItem, MeasureItem
 __all__ = ["changed_inputs", "ingest_entry", "measure_entry"]
 
 _UNREAD = frozenset(
-    {"notes", "reason", "status", "footprint", "acquisition_id", "bands", "mask", "public_only"}
+    {"notes", "reason", "status", "footprint", "acquisition_id", "bands", "mask", "hosts"}
 )
 """Fields of a scene that its fingerprint does not hold, or that are told apart as files."""
 

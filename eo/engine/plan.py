@@ -183,7 +183,7 @@ class Planner:
     def _input(self, scene: Scene) -> dict[str, Any]:
         """Return what a phase reads of a scene: without queries and what finish alone uses."""
         data: dict[str, Any] = to_json(Scene, scene)
-        for key in ("notes", "reason", "status", "footprint", "acquisition_id"):
+        for key in ("notes", "reason", "status", "footprint", "acquisition_id", "hosts"):
             data.pop(key)
         sources = [*data["bands"], *([data["mask"]] if data["mask"] else [])]
         for source in sources:

@@ -16,6 +16,8 @@ from typing import Any
 
 import shapely.geometry
 
+from eo.access.hosts import hosts_of_catalog
+from eo.access.hrefs import PLACE, is_remote
 from eo.access.items import scene_from_item
 from eo.access.radiometry import toar_scale
 from eo.core.config import Campaign
@@ -76,6 +78,7 @@ def find_scenes(
     )
     for item in items:
         scene = _outside(scene_from_item(item, place=campaign.catalog), campaign, area)
+        scene = replace(scene, hosts=_hosts(item, campaign))
         scenes.append(_with_reflectance(_with_view(_with_sun(scene, area))))
         if progress is not None:
             progress(len(scenes))
@@ -84,6 +87,16 @@ def find_scenes(
         if scene.status == "failed":
             log.warning("%s: %s", scene.scene_id, scene.reason)
     return sorted(scenes, key=lambda s: (s.datetime or s.start or _LAST, s.scene_id))
+
+
+def _hosts(item: Any, campaign: Campaign) -> tuple[str, ...] | None:
+    """Return the hosts that an item from the web may lead to; None for one of a local file."""
+    place = item.get(PLACE) if isinstance(item, dict) else None
+    if place is None:
+        return None
+    # Not the host of the file that the item was found in: the catalog chose that.
+    catalog = campaign.catalog if is_remote(campaign.catalog) else str(place)
+    return hosts_of_catalog(catalog, campaign.allow_hosts)
 
 
 def _outside(scene: Scene, campaign: Campaign, area: Any) -> Scene:
