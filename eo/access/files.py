@@ -12,15 +12,15 @@ import fcntl
 import os
 import secrets
 import shutil
-import socket
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol
 
+from eo.access.naming import owner_text
 from eo.core.errors import OutputError
 
-__all__ = ["Files", "LocalFiles", "is_object_store", "open_files", "owner_text"]
+__all__ = ["Files", "LocalFiles", "is_object_store", "open_files"]
 
 _LOCK = ".writer.lock"
 _SCHEMES = ("s3://", "gs://")
@@ -84,11 +84,6 @@ def open_files(place: str | Path) -> Files:
             "gs://bucket/prefix"
         )
     return LocalFiles(place)
-
-
-def owner_text() -> str:
-    """Return who holds a lock, for people."""
-    return f"process {os.getpid()} on {socket.gethostname()}"
 
 
 class LocalFiles:

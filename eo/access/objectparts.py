@@ -17,8 +17,8 @@ import zarr.codecs
 import zarr.errors
 from zarr.storage import ObjectStore
 
+from eo.access.naming import CHUNK_PX, checked_fingerprint
 from eo.access.objects import open_store, store_errors
-from eo.access.parts import CHUNK_PX, checked_fingerprint
 
 __all__ = ["ObjectParts"]
 

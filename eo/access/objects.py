@@ -24,7 +24,7 @@ import obstore
 from obstore.exceptions import AlreadyExistsError, BaseError, PreconditionError
 from obstore.store import GCSStore, S3Store
 
-from eo.access.files import owner_text
+from eo.access.naming import owner_text
 from eo.core.errors import OutputError
 
 __all__ = ["ObjectFiles", "open_store", "store_errors"]

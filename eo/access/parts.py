@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import secrets
 import shutil
 from pathlib import Path
@@ -22,14 +21,11 @@ import zarr.errors
 import zarr.storage
 
 from eo.access.files import is_object_store
+from eo.access.naming import CHUNK_PX, checked_fingerprint
 from eo.core.errors import OutputError
 from eo.core.seams import PartStore
 
-__all__ = ["CHUNK_PX", "LocalParts", "checked_fingerprint", "open_parts"]
-
-_FINGERPRINT = re.compile(r"[0-9a-f]{16,64}")
-CHUNK_PX = (16, 1024)
-"""Rows and columns of a chunk: a reference reads all looks by thin blocks of rows."""
+__all__ = ["LocalParts", "open_parts"]
 
 
 def open_parts(place: str | Path) -> PartStore:
@@ -39,19 +35,6 @@ def open_parts(place: str | Path) -> PartStore:
 
         return ObjectParts(str(place))
     return LocalParts(place)
-
-
-def checked_fingerprint(fingerprint: str) -> str:
-    """Return a fingerprint; nothing else becomes part of a path.
-
-    Raises
-    ------
-    ValueError
-        If it is none.
-    """
-    if not _FINGERPRINT.fullmatch(fingerprint):
-        raise ValueError(f"{fingerprint!r} is not a fingerprint")
-    return fingerprint
 
 
 class LocalParts:
