@@ -14,10 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from eo.access.files import Files
-from eo.access.fleet import read_fleet
-from eo.access.folder import RunFolder
-from eo.access.parts import open_parts
-from eo.access.tables import TABLES, read_rows, write_table
+from eo.access.tables import write_table
 from eo.core.config import Campaign
 from eo.core.records import (
     Berth,
@@ -26,22 +23,18 @@ from eo.core.records import (
     Sighting,
     Vessel,
     WaterCount,
-    from_json,
     to_json,
 )
 from eo.core.rows import SceneRow
 from eo.core.seams import PartStore
 from eo.engine.plan import group_of
+from eo.pages import SIGHTINGS, write_pages
 from eo.stages.calls import link_stays
 from eo.stages.fill import weigh
 from eo.stages.looks import CLOUDY_BELOW, look_rows
-from eo.stages.report import ReportInput, render_report
 from eo.stages.totals import port_totals
 
-__all__ = ["REPORT", "SIGHTINGS", "Findings", "Measured", "compile_results", "rewrite_report"]
-
-REPORT = "report.html"
-SIGHTINGS = "sightings.json"
+__all__ = ["Findings", "Measured", "compile_results"]
 
 
 @dataclass(kw_only=True)
@@ -77,7 +70,7 @@ class Findings:
 
 
 def compile_results(findings: Findings, parts: PartStore, draft: Files) -> dict[str, Any]:
-    """Write tables and report into `draft`; return what a list of commits says of them."""
+    """Write tables and pages into `draft`; return what a list of commits says of them."""
     campaign, scenes, measured = findings.campaign, findings.scenes, findings.measured
     fleet, berths = findings.fleet, findings.berths
     rows = [scene_row(scene, measured.get(scene.scene_id), findings.failures) for scene in scenes]
@@ -97,9 +90,7 @@ def compile_results(findings: Findings, parts: PartStore, draft: Files) -> dict[
         end=campaign.end,
         berths_given=bool(berths),
     )
-    detections, calls = weigh(
-        sightings, stays, fleet, product=campaign.product, counts=counts
-    )
+    detections, calls = weigh(sightings, stays, fleet, product=campaign.product, counts=counts)
     totals = port_totals(calls, stays, looks, start=campaign.start, end=campaign.end)
     counted = {stay.call_id for stay in stays if stay.counts}
     calls = sorted(
@@ -123,8 +114,9 @@ def compile_results(findings: Findings, parts: PartStore, draft: Files) -> dict[
         "pictures": {s.detection_id: pictures[s.detection_id] for s in sightings},
     }
     draft.write(SIGHTINGS, json.dumps(kept, indent=1, sort_keys=True).encode())
-    page = _page(campaign, parts, by_table, sightings=sightings, pictures=pictures, fleet=fleet)
-    draft.write(REPORT, page.encode())
+    write_pages(
+        draft, campaign, parts, by_table, sightings=sightings, pictures=pictures, fleet=fleet
+    )
     return {
         "scenes": dict(sorted(Counter(row.status for row in rows).items())),
         "vessels_seen": len(detections),
@@ -183,49 +175,3 @@ def _status(
     if clear < CLOUDY_BELOW:
         return "cloudy", f"{clear:.1%} of the AOI's water is clear", clear
     return "used", None, clear
-
-
-def _page(
-    campaign: Campaign,
-    parts: PartStore,
-    by_table: Mapping[str, Sequence[Any]],
-    *,
-    sightings: Sequence[Sighting],
-    pictures: Mapping[str, str],
-    fleet: tuple[Vessel, ...],
-) -> str:
-    by_id = {sighting.detection_id: sighting for sighting in sightings}
-
-    def chip(detection_id: str) -> Any | None:
-        sighting = by_id.get(detection_id)
-        if sighting is None or sighting.chip is None:
-            return None
-        return parts.array("measure", pictures[detection_id], sighting.chip.key)[...]
-
-    return render_report(
-        ReportInput(
-            campaign=campaign,
-            scenes=list(by_table["scenes"]),
-            looks=list(by_table["looks"]),
-            detections=list(by_table["detections"]),
-            calls=list(by_table["calls"]),
-            totals=list(by_table["totals"]),
-            sightings=by_id,
-            chips=chip,
-            fleet=fleet,
-        )
-    )
-
-
-def rewrite_report(campaign: Campaign, folder: RunFolder) -> None:
-    """Write the report anew from the tables and parts of a finished run."""
-    stored = folder.read_json(SIGHTINGS) or {"sightings": [], "pictures": {}}
-    page = _page(
-        campaign,
-        open_parts(folder.place),
-        {name: read_rows(folder.files, name) for name in TABLES},
-        sightings=from_json(list[Sighting], stored["sightings"]),
-        pictures=stored["pictures"],
-        fleet=read_fleet(campaign.fleet) if campaign.fleet else (),
-    )
-    folder.write_text(REPORT, page)

@@ -33,7 +33,8 @@ from eo.core.records import Berth, Scene, Sighting, Vessel, WaterCount, from_jso
 from eo.core.redaction import redacted
 from eo.core.seams import PartStore
 from eo.core.xp import gpu_count
-from eo.finish import REPORT, Findings, Measured, compile_results
+from eo.finish import Findings, Measured, compile_results
+from eo.pages import REPORT
 
 __all__ = [
     "FINDINGS",
@@ -207,8 +208,9 @@ def code_digest() -> str:
     """Return a digest of the package's source: other code may give other results."""
     whole = hashlib.sha256()
     home = Path(__file__).parent
-    for path in sorted(home.rglob("*.py")):
-        if path.relative_to(home).parts[0] not in {"cli", "sim"}:
+    for path in sorted(home.rglob("*")):
+        told = path.suffix in {".py", ".cu", ".j2", ".css", ".json"}
+        if told and path.relative_to(home).parts[0] not in {"cli", "sim"}:
             whole.update(path.read_bytes())
     return whole.hexdigest()[:16]
 

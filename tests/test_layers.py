@@ -1,6 +1,6 @@
 """The import rule, and the size of things: what keeps the package readable.
 
-cli -> {flow, finish, history, letters, nightly, session, units, results, worker}
+cli -> the wiring: flow, finish, pages, history ... (WIRING below)
     -> {stages | engine | sim} -> {kernels | physics | access} -> core
 
 Packages in one brace never import each other. Imports inside functions count.
@@ -18,32 +18,13 @@ from pathlib import Path
 import pytest
 from layers import PACKAGE, Import, all_imports, imports_of, module_files, resolve
 
-LEVELS = (
-    {"core"},
-    {"kernels", "physics", "access"},
-    {"stages", "engine", "sim"},
-    {
-        "flow",
-        "finish",
-        "history",
-        "letters",
-        "nightly",
-        "planning",
-        "session",
-        "units",
-        "upkeep",
-        "results",
-        "worker",
-    },
-    {"cli"},
-    {"__main__"},
-)
 WIRING = {
-    "flow",
     "finish",
+    "flow",
     "history",
     "letters",
     "nightly",
+    "pages",
     "planning",
     "results",
     "session",
@@ -52,6 +33,14 @@ WIRING = {
     "worker",
 }
 """Modules that wire the rest together; they may import each other, without cycles."""
+LEVELS = (
+    {"core"},
+    {"kernels", "physics", "access"},
+    {"stages", "engine", "sim"},
+    WIRING,
+    {"cli"},
+    {"__main__"},
+)
 RANK = {name: rank for rank, names in enumerate(LEVELS) for name in names}
 BARE = {"kernels", "physics"}
 """What must run with numpy and scipy alone on a bare CUDA image."""

@@ -244,8 +244,8 @@ def report(
 ) -> None:  # fmt: skip
     """Write report.html of a finished run again, or report-TAG.html of an earlier commit."""
     from eo.access.folder import RunFolder
-    from eo.finish import REPORT, rewrite_report
     from eo.history import results_at
+    from eo.pages import REPORT, rewrite_pages
     from eo.results import open_run
 
     configure_logs()
@@ -253,7 +253,7 @@ def report(
     folder = RunFolder(asked.output)
     if at is None:
         finished = open_run(asked.output)
-        rewrite_report(asked, folder)
+        rewrite_pages(asked, folder)
         typer.echo(finished.report)
         return
     _, made = results_at(folder, at)
