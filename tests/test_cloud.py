@@ -296,3 +296,27 @@ def test_anchorage_is_clear_water(data_dir: Path) -> None:
     image = np.stack([blue, green, red])
     assert (classify(image, RGB, gsd_m=3.0) == CLEAR).mean() > 0.99
     assert 0.88 < likely_water(image, RGB).mean() < 0.97
+
+
+@pytest.mark.parametrize("count", [3, 4])
+def test_a_tile_with_a_halo_sees_what_the_whole_scene_sees(count: int) -> None:
+    rng = np.random.default_rng(5)
+    clouds = tuple(
+        (float(r), float(c), float(s))
+        for r, c, s in zip(
+            rng.uniform(0, 600, 22), rng.uniform(0, 600, 22), rng.uniform(12, 34, 22), strict=True
+        )
+    )
+    sky = make_sky(size=600, clouds=clouds)
+    image, bands = sky.image[:count], BANDS[:count]
+    whole = classify(image, bands, gsd_m=10.0)
+    tiled = np.zeros_like(whole)
+    for row in (0, 300):
+        for col in (0, 300):
+            top, left = max(0, row - 100), max(0, col - 100)
+            part = classify(image[:, top : row + 400, left : col + 400], bands, gsd_m=10.0)
+            tiled[row : row + 300, col : col + 300] = part[
+                row - top : row - top + 300, col - left : col - left + 300
+            ]
+    assert ((tiled == CLOUD) == (whole == CLOUD)).mean() > 0.999
+    assert (tiled == whole).mean() > 0.985

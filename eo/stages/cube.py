@@ -30,6 +30,10 @@ __all__ = [
     "with_part_radiometry",
 ]
 
+MASK_HALO_M = 1000.0
+"""How far beyond its edges a tile is masked: so far a cloud's other half, or the cloud that throws
+a shade, is seen. An area of one tile has no such edge, and nothing more is read for it."""
+
 _FLOOR_PERCENTILE = 0.5
 _FLOOR_PIXELS = 1000
 """Fewer pixels than this show no floor."""
@@ -89,14 +93,15 @@ def ingest_tile(
             f"scene {scene.scene_id} lacks the band {', '.join(lacking)}; it has "
             f"{', '.join(b.name for b in scene.bands) or 'none that is known'}"
         )
-    pixels = reader.grid_pixels(scene, sensor.cube_bands, grid, window)
+    halo = grid.halo(window, round(MASK_HALO_M / grid.pixel_m))
+    pixels = reader.grid_pixels(scene, sensor.cube_bands, grid, halo)
     offset, correction, notes = _checked_offset(scene, sensor.cube_bands, pixels)
     kept = [k for k, name in enumerate(sensor.cube_bands) if name not in pixels.absent]
     bands = tuple(sensor.cube_bands[k] for k in kept)
     scale = tuple(pixels.scale[k] for k in kept)
     kept_offset = tuple(offset[k] for k in kept)
     convergence = convergence_deg(grid, window)
-    served = reader.grid_mask(scene, grid, window)
+    served = reader.grid_mask(scene, grid, halo)
     result = mask_scene(
         reflectance_of(to_device(pixels.dn[kept], device), scale, kept_offset),
         bands,
@@ -110,7 +115,8 @@ def ingest_tile(
         if scene.sun_azimuth_deg is None
         else scene.sun_azimuth_deg - convergence,
     )
-    mask = to_host(result.mask)
+    rows, cols = window.within(halo)
+    mask = to_host(result.mask)[rows, cols]
     inside = area_pixels(aoi, grid, window)
     area = max(1, int(inside.sum()))
     if pixels.absent:
@@ -129,11 +135,11 @@ def ingest_tile(
         mask_methods=result.methods,
         notes=notes,
     )
-    return part, {"dn": pixels.dn, "mask": mask}
+    return part, {"dn": pixels.dn[:, rows, cols], "mask": mask}
 
 
 def convergence_deg(grid: Grid, window: Window) -> float:
-    """Return how far the grid's north lies clockwise of true north, in a window's middle [deg]."""
+    """Return the angle to add to a grid bearing for a bearing from true north, mid-window [deg]."""
     west, south, east, north = grid.bounds_m(window)
     return grid_convergence_deg(grid.epsg, (west + east) / 2, (south + north) / 2)
 
