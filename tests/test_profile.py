@@ -175,3 +175,24 @@ def test_gpu_says_the_same():
         profile_likelihood(batch).log_likelihood,
         atol=1e-5,
     )
+
+
+def test_no_array_leaves_its_device():
+    """A device that is not NumPy's own raises at every implicit copy, as a GPU would."""
+    strict = pytest.importorskip("array_api_strict")
+    rng = np.random.default_rng(14)
+    batch = batch_of([hull_pixels(rng, width=w) for w in (3.0, 8.0)], shared=True)
+    device, home = strict.Device("device1"), strict.Device("CPU_DEVICE")
+    there = ProfileBatch(
+        **{
+            item.name: strict.asarray(getattr(batch, item.name), device=device)
+            for item in fields(batch)
+        }
+    )
+    found = profile_likelihood(there)
+    assert found.log_likelihood.device == device
+    np.testing.assert_allclose(
+        np.asarray(found.log_likelihood.to_device(home)),
+        profile_likelihood(batch).log_likelihood,
+        atol=1e-6,
+    )

@@ -163,19 +163,19 @@ def _some(batch: ProfileBatch, some: slice) -> ProfileBatch:
 
 def _begin(batch: ProfileBatch, xp: Any) -> _Begun:
     """Fit vessels together: coarse widths, then finer ones about the best; choose the last."""
-    last = batch.widths_m[:, -1:]
+    last = batch.widths_m[:, -1:, ...]
     # Denser towards 0, where freeboards are.
     nodes = last * constant_like((np.arange(_COARSE) / (_COARSE - 1.0)) ** 1.6, last)
     state = start_state(batch, nodes, xp)
     levels = level_priors(batch, state, xp)
     state, levels, best = _fit(batch, levels, state, widths_m=nodes, steps=_STEPS[0], xp=xp)
-    gap = 0.08 * last + 0.2 * batch.pixel_m[:, None]
-    nodes, state = _with_nodes(state, nodes, best.width_m[:, None], gap, _MIDDLE, xp=xp)
+    gap = 0.08 * last + 0.2 * batch.pixel_m[:, None, ...]
+    nodes, state = _with_nodes(state, nodes, best.width_m[:, None, ...], gap, _MIDDLE, xp=xp)
     state, levels, best = _fit(batch, levels, state, widths_m=nodes, steps=_STEPS[1], xp=xp)
     bound, inflation, information = width_information(batch, state, levels, best, xp)
     message = message_of(batch, best.shared, information, inflation, xp)
-    reach = xp.minimum(4.5 * bound * xp.sqrt(inflation), 0.4 * last[:, 0])[:, None]
-    nodes, state = _with_nodes(state, nodes, best.width_m[:, None], reach, _FINE, xp=xp)
+    reach = xp.minimum(4.5 * bound * xp.sqrt(inflation), 0.4 * last[:, 0, ...])[:, None, ...]
+    nodes, state = _with_nodes(state, nodes, best.width_m[:, None, ...], reach, _FINE, xp=xp)
     return _Begun(nodes=nodes, state=state, levels=levels, message=message)
 
 
@@ -190,7 +190,7 @@ def _finish(batch: ProfileBatch, begun: _Begun, xp: Any) -> ProfileFit:
     best = pick_best(batch, state, evaluation, nodes, xp)
     bound, inflation, information = width_information(batch, state, levels, best, xp)
     logl = evaluation.log_likelihood
-    logl = (logl - xp.max(logl, axis=1, keepdims=True)) / inflation[:, None]
+    logl = (logl - xp.max(logl, axis=1, keepdims=True)) / inflation[:, None, ...]
     logl = curve_at(nodes, logl, batch.widths_m, xp)
     return _report(
         batch, state, best, logl=logl, bound=bound, inflation=inflation,
@@ -222,7 +222,7 @@ def _with_nodes(
 ) -> tuple[Array, ProfileState]:
     """Add `count` widths within `reach` of `middle`; their state is interpolated."""
     extra = middle + reach * constant_like(np.linspace(-1.0, 1.0, count), middle)
-    extra = xp.minimum(xp.clip(extra, 0.0, None), nodes[:, -1:])
+    extra = xp.minimum(xp.clip(extra, 0.0, None), nodes[:, -1:, ...])
     more = xp.sort(xp.concat([nodes, extra], axis=1), axis=1)
     flat = xp.reshape(state.steps, (*nodes.shape, -1))
     return more, replace(
@@ -246,8 +246,8 @@ def _report(
     bands = batch.values.shape[1]
     water = best.levels[..., WATER - COLUMNS.start]
     deck = best.levels[..., DECK - COLUMNS.start]
-    left, right = best.shared[:, 0], best.shared[:, 1]
-    ratio = best.shared[:, SHARED + bands :]
+    left, right = best.shared[:, 0, ...], best.shared[:, 1, ...]
+    ratio = best.shared[:, SHARED + bands :, ...]
     clear = (1.0 - ratio) * state.wet / state.noise
     seen = clear**2 + 1e-9
     return ProfileFit(
@@ -259,7 +259,7 @@ def _report(
         shade_ratio=xp.sum(ratio * seen, axis=1) / xp.sum(seen, axis=1),
         centre_m=0.5 * (left + right),
         beam_m=right - left,
-        blur_px=xp.exp(best.shared[:, BLUR]),
+        blur_px=xp.exp(best.shared[:, BLUR, ...]),
         noise=state.noise,
         contrast=xp.max(clear, axis=1),
         deck_contrast=xp.max(xp.abs(deck - water) / state.noise, axis=1),

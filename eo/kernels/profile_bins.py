@@ -37,7 +37,7 @@ class ProfileBins:
 
 def cleared_across(batch: ProfileBatch, skew_m: Array) -> Array:
     """Return the places across (vessel, pixel), cleared of the axis's skew [m]."""
-    return batch.across_m - skew_m[:, None] * batch.along
+    return batch.across_m - skew_m[:, None, ...] * batch.along
 
 
 def bin_pixels(batch: ProfileBatch, state: ProfileState, xp: Any) -> ProfileBins:
@@ -58,33 +58,33 @@ def bin_pixels(batch: ProfileBatch, state: ProfileState, xp: Any) -> ProfileBins
     t = xp.take_along_axis(batch.along, order, axis=1)
     weight = xp.take_along_axis(state.weight * batch.valid, order, axis=1)
     used = xp.take_along_axis(batch.valid, order, axis=1) > 0
-    values = xp.take_along_axis(batch.values, order[:, None, :], axis=2) * weight[:, None]
+    values = xp.take_along_axis(batch.values, order[:, None, :, ...], axis=2) * weight[:, None, ...]
     bands = values.shape[1]
     sums = xp.concat(
         [
             xp.stack([weight, weight * t, weight * t * t, weight * u], axis=1),
             values,
-            values * t[:, None],
+            values * t[:, None, ...],
         ],
         axis=1,
     )
     sums = xp.cumulative_sum(sums, axis=2, include_initial=True)
     step = constant_like([(k + 1.0) / _BINS for k in range(_BINS)], u)
     edges = low + (high - low + 1e-6) * step
-    below = (u[:, None, :] < edges[..., None]) & used[:, None, :]
+    below = (u[:, None, :, ...] < edges[..., None]) & used[:, None, :, ...]
     end = xp.sum(xp.astype(below, xp.int64), axis=-1)
-    start = xp.concat([xp.zeros_like(end[:, :1]), end[:, :-1]], axis=1)
-    sums = xp.take_along_axis(sums, end[:, None], axis=2) - xp.take_along_axis(
-        sums, start[:, None], axis=2
+    start = xp.concat([xp.zeros_like(end[:, :1, ...]), end[:, :-1, ...]], axis=1)
+    sums = xp.take_along_axis(sums, end[:, None, ...], axis=2) - xp.take_along_axis(
+        sums, start[:, None, ...], axis=2
     )
-    some = sums[:, 0] > 1e-12
-    mean = sums[:, 3] / xp.where(some, sums[:, 0], xp.ones_like(edges))
+    some = sums[:, 0, ...] > 1e-12
+    mean = sums[:, 3, ...] / xp.where(some, sums[:, 0, ...], xp.ones_like(edges))
     centre = xp.where(some, mean, edges)
-    power = xp.sum(batch.values**2 * (state.weight * batch.valid)[:, None], axis=-1)
+    power = xp.sum(batch.values**2 * (state.weight * batch.valid)[:, None, ...], axis=-1)
     return ProfileBins(
         across_m=centre,
         factors=smooth_factors(centre, state.edges_m, xp),
-        weight=sums[:, :3],
-        values=xp.stack([sums[:, 4 : 4 + bands], sums[:, 4 + bands :]], axis=1),
+        weight=sums[:, :3, ...],
+        values=xp.stack([sums[:, 4 : 4 + bands, ...], sums[:, 4 + bands :, ...]], axis=1),
         power=power,
     )

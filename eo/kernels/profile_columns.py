@@ -102,7 +102,7 @@ class ProfileBatch:
     @property
     def shade_ratio(self) -> Array:
         """(vessel, band) prior mean of shaded over lit water."""
-        return self.common_mean[:, 1:]
+        return self.common_mean[:, 1:, ...]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -136,7 +136,7 @@ def smooth_factors(u: Array, edges_m: Array, xp: Any) -> Array:
     edges_m
         (vessel, 2) deck edges.
     """
-    left, right = edges_m[:, :1], edges_m[:, 1:]
+    left, right = edges_m[:, :1, ...], edges_m[:, 1:, ...]
     middle = 0.5 * (left + right)
     half = xp.maximum(0.5 * (right - left), xp.ones_like(left))
     pipe = xp.exp(-0.5 * ((u - middle) / _PIPE_RACK_M) ** 2)
@@ -165,7 +165,7 @@ def _normal_cdf_pdf(z: Array, xp: Any) -> tuple[Array, Array]:
 
 def pipe_places(batch: ProfileBatch, edges_m: Array, xp: Any) -> Array:
     """Return where stretches of deck begin and end (vessel, 4) that pipes may shade [m]."""
-    start = 0.5 * (edges_m[:, 0] + edges_m[:, 1]) + _PIPE_HALF_M
+    start = 0.5 * (edges_m[:, 0, ...] + edges_m[:, 1, ...]) + _PIPE_HALF_M
     return xp.stack([start + h * batch.deck_shade for h in _PIPE_HEIGHTS_M], axis=-1)
 
 
@@ -192,20 +192,20 @@ def profile_functions(
     widths_m
         (vessel, width).
     """
-    u = u[:, None, :]
+    u = u[:, None, :, ...]
     b = shared[..., 1:2]
-    scale = xp.exp(-shared[..., BLUR : BLUR + 1]) / batch.pixel_m[:, None, None]
+    scale = xp.exp(-shared[..., BLUR : BLUR + 1]) / batch.pixel_m[:, None, None, ...]
     z = [(u - place) * scale for place in (shared[..., 0:1], b, b + widths_m[..., None])]
     (p_a, g_a), (p_b, g_b), (p_s, g_s) = (_normal_cdf_pdf(item, xp) for item in z)
     deck, shade = p_a - p_b, p_b - p_s
     water = 1.0 - deck - shade
     # A stretch of shaded deck ends at the deck's edge.
-    places = xp.minimum(pipe_places(batch, edges_m, xp)[:, None, :], b)
+    places = xp.minimum(pipe_places(batch, edges_m, xp)[:, None, :, ...], b)
     cdf = [_normal_cdf_pdf((u - places[..., k : k + 1]) * scale, xp)[0] for k in range(4)]
     densities = [g_a * scale, g_b * scale, g_s * scale]
     blurs = [place * density for place, density in zip(z, (g_a, g_b, g_s), strict=True)]
-    wet = [water * factors[:, None, k] for k in (0, 1)]
-    aboard = [deck * factors[:, None, k] for k in (2, 3, 4, 5)]
+    wet = [water * factors[:, None, k, ...] for k in (0, 1)]
+    aboard = [deck * factors[:, None, k, ...] for k in (2, 3, 4, 5)]
     boxes = [cdf[k] - cdf[k + 1] for k in range(3)]
     return xp.stack([shade, *blurs, *densities, *wet, *aboard, *boxes, water, deck], axis=-2)
 

@@ -11,7 +11,7 @@ __all__ = ["between", "curve_at"]
 
 def _brackets(nodes: Array, at: Array, xp: Any) -> tuple[Array, Array, Array]:
     """Return index of the node below, the gap to the next [m], and the part of it passed."""
-    below = xp.sum(xp.astype(nodes[:, None, :] <= at[..., None], xp.int64), axis=-1) - 1
+    below = xp.sum(xp.astype(nodes[:, None, :, ...] <= at[..., None], xp.int64), axis=-1) - 1
     below = xp.clip(below, 0, nodes.shape[1] - 2)
     start = xp.take_along_axis(nodes, below, axis=1)
     gap = xp.clip(xp.take_along_axis(nodes, below + 1, axis=1) - start, 1e-9, None)
@@ -33,19 +33,22 @@ def curve_at(nodes: Array, values: Array, at: Array, xp: Any) -> Array:
     Piecewise cubic with slopes by Fritsch & Butland (1984, doi:10.1137/0905021): between two
     nodes the curve stays between their values, so that a likelihood does not ring.
     """
-    gap = xp.clip(nodes[:, 1:] - nodes[:, :-1], 1e-6, None)
-    secant = (values[:, 1:] - values[:, :-1]) / gap
+    gap = xp.clip(nodes[:, 1:, ...] - nodes[:, :-1, ...], 1e-6, None)
+    secant = (values[:, 1:, ...] - values[:, :-1, ...]) / gap
     # Two nodes at one place make a secant of nothing but rounding.
     secant = xp.where(gap > 1e-5, secant, xp.zeros_like(secant))
-    first, second = secant[:, :-1], secant[:, 1:]
-    heavy, light = 2.0 * gap[:, 1:] + gap[:, :-1], gap[:, 1:] + 2.0 * gap[:, :-1]
+    first, second = secant[:, :-1, ...], secant[:, 1:, ...]
+    heavy, light = (
+        2.0 * gap[:, 1:, ...] + gap[:, :-1, ...],
+        gap[:, 1:, ...] + 2.0 * gap[:, :-1, ...],
+    )
     same = first * second > 0
     one = xp.ones_like(first)
     inner = (heavy + light) / (
         heavy / xp.where(same, first, one) + light / xp.where(same, second, one)
     )
     inner = xp.where(same, inner, xp.zeros_like(inner))
-    slope = xp.concat([secant[:, :1], inner, secant[:, -1:]], axis=1)
+    slope = xp.concat([secant[:, :1, ...], inner, secant[:, -1:, ...]], axis=1)
     below, step, part = _brackets(nodes, at, xp)
     low = xp.take_along_axis(values, below, axis=1)
     high = xp.take_along_axis(values, below + 1, axis=1)

@@ -79,16 +79,18 @@ def evaluate(
     """Solve the levels at a state, judge it, and (if `move`) take one step of the rest."""
     shared, bands = state.shared, state.noise.shape[1]
     gram, project = _products(batch, bins, state, widths_m, xp)
-    precise = state.noise[:, None, :] ** -2.0
+    precise = state.noise[:, None, :, ...] ** -2.0
     # The common margin adds to the prior means of the bands' own.
-    mean = levels.mean[:, None] + levels.contrast[:, None, :, None] * (
+    mean = levels.mean[:, None, ...] + levels.contrast[:, None, :, None, ...] * (
         shared[..., MARGIN_ALL, None, None] * levels.margin
     )
     small = gram[..., COLUMNS, COLUMNS]
-    normal = small + levels.precision[:, None, :, None] * constant_like(np.eye(COLUMN_COUNT), gram)
+    normal = small + levels.precision[:, None, :, None, ...] * constant_like(
+        np.eye(COLUMN_COUNT), gram
+    )
     inverse = xp.linalg.inv(normal)
     known = _known(state, levels, bands, xp)
-    prior = levels.precision[:, None, None, :]
+    prior = levels.precision[:, None, None, :, ...]
     right = (project - known @ gram)[..., COLUMNS] + prior * mean
     beta = right @ inverse
     full = xp.concat(
@@ -98,19 +100,19 @@ def evaluate(
     steps = _steps(state, levels, beta, xp)
     slopes = _slopes(levels, steps, xp)
     residual = project - full @ gram
-    away = shared - levels.shared_mean[:, None]
-    pull = (levels.shared_precision[:, None] @ away[..., None])[..., 0]
+    away = shared - levels.shared_mean[:, None, ...]
+    pull = (levels.shared_precision[:, None, ...] @ away[..., None])[..., 0]
     turned = xp.matrix_transpose(slopes)
     gradient = (turned @ residual[..., None])[..., 0] * precise[..., None]
-    along = gram[:, :, None] @ slopes
+    along = gram[:, :, None, ...] @ slopes
     cross = along[..., COLUMNS, :]
-    square = turned @ along - xp.matrix_transpose(cross) @ (inverse[:, :, None] @ cross)
+    square = turned @ along - xp.matrix_transpose(cross) @ (inverse[:, :, None, ...] @ cross)
     place = levels.placing
     square = xp.matrix_transpose(place) @ (square * precise[..., None, None]) @ place
-    square = xp.sum(square, axis=2) + levels.shared_precision[:, None]
+    square = xp.sum(square, axis=2) + levels.shared_precision[:, None, ...]
     gradient = xp.sum((gradient[..., None, :] @ place)[..., 0, :], axis=2) - pull
     fitted = xp.sum(full * (project + residual), axis=-1)
-    misfit = bins.power[:, None] - fitted + xp.sum((beta - mean) ** 2 * prior, axis=-1)
+    misfit = bins.power[:, None, ...] - fitted + xp.sum((beta - mean) ** 2 * prior, axis=-1)
     misfit = xp.sum(misfit * precise, axis=-1) + xp.sum(away * pull, axis=-1)
     volume = xp.linalg.slogdet(square)[1] + bands * xp.linalg.slogdet(normal)[1]
     if move:
@@ -140,11 +142,11 @@ def _products(
         [plain[..., DECK : DECK + 1, :], plain[..., WATER : WATER + 1, :], plain[..., GAS, :]],
         axis=-2,
     )
-    weight = bins.weight[:, :, None, None, :]
+    weight = bins.weight[:, :, None, None, :, ...]
     turned = xp.matrix_transpose(plain)
-    first = (plain * weight[:, 0]) @ turned
-    mixed = (timed * weight[:, 1]) @ turned
-    last = (timed * weight[:, 2]) @ xp.matrix_transpose(timed)
+    first = (plain * weight[:, 0, ...]) @ turned
+    mixed = (timed * weight[:, 1, ...]) @ turned
+    last = (timed * weight[:, 2, ...]) @ xp.matrix_transpose(timed)
     gram = xp.concat(
         [
             xp.concat([first, xp.matrix_transpose(mixed)], axis=-1),
@@ -152,8 +154,8 @@ def _products(
         ],
         axis=-2,
     )
-    values = xp.matrix_transpose(bins.values)[:, :, None]
-    project = xp.concat([plain @ values[:, 0], timed @ values[:, 1]], axis=-2)
+    values = xp.matrix_transpose(bins.values)[:, :, None, ...]
+    project = xp.concat([plain @ values[:, 0, ...], timed @ values[:, 1, ...]], axis=-2)
     return gram, xp.matrix_transpose(project)
 
 
@@ -163,7 +165,7 @@ def _known(state: ProfileState, levels: Levels, bands: int, xp: Any) -> Array:
     The shade's level, and what shifts, skew and trim move at the edges.
     """
     shared, steps = state.shared, state.steps
-    shade = shared[..., SHARED + bands :] * state.wet[:, None]
+    shade = shared[..., SHARED + bands :] * state.wet[:, None, ...]
     shift = shared[..., SHARED : SHARED + bands, None] * steps
     turned = shared[..., SKEW, None, None] * steps
     trim = shared[..., TRIM, None, None] * steps * levels.outer
@@ -185,13 +187,13 @@ def _steps(state: ProfileState, levels: Levels, beta: Array, xp: Any) -> Array:
         return beta[..., piece - COLUMNS.start]
 
     shared = state.shared
-    shade = shared[..., SHARED + bands :] * state.wet[:, None]
+    shade = shared[..., SHARED + bands :] * state.wet[:, None, ...]
     sunlit_deck = level(DECK) - level(TILT)
     deck = level(DECK) + level(TILT) + level(MARGIN)
     for k in range(3):
         # A stretch of shaded deck counts where the deck's edge cuts it off.
-        cut = (shared[..., 1] > levels.pipes_m[:, None, k]) & (
-            shared[..., 1] <= levels.pipes_m[:, None, k + 1]
+        cut = (shared[..., 1] > levels.pipes_m[:, None, k, ...]) & (
+            shared[..., 1] <= levels.pipes_m[:, None, k + 1, ...]
         )
         box = level(13 + k)
         deck = deck + xp.where(cut[..., None], box, xp.zeros_like(box))
@@ -213,15 +215,15 @@ def _slopes(levels: Levels, steps: Array, xp: Any) -> Array:
         slopes[..., TIMED_GAS.start + edge, SKEW] = step
         slopes[..., GAS.start + edge, SHARED] = step
     ones = xp.ones_like(steps[..., 0])
-    slopes[..., MARGIN, MARGIN_ALL] = levels.contrast[:, None] * ones
-    slopes[..., SHADE, SHARED + 1] = levels.wet[:, None] * ones
+    slopes[..., MARGIN, MARGIN_ALL] = levels.contrast[:, None, ...] * ones
+    slopes[..., SHADE, SHARED + 1] = levels.wet[:, None, ...] * ones
     return slopes
 
 
 def _limits(batch: ProfileBatch, shared: Array, xp: Any) -> Array:
     """Largest step of each parameter: an edge moves by one blur width, and cannot jump a strip."""
     bands = (shared.shape[-1] - SHARED) // 2
-    blur = xp.exp(shared[..., BLUR]) * batch.pixel_m[:, None]
+    blur = xp.exp(shared[..., BLUR]) * batch.pixel_m[:, None, ...]
     one = xp.ones_like(blur)
     each = [blur, blur, 0.3 * one, 0.5 * one, blur, blur]
     return xp.stack([*each, *[0.3 * blur] * bands, *[0.3 * one] * bands], axis=-1)

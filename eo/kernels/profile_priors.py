@@ -87,12 +87,12 @@ def start_state(batch: ProfileBatch, widths_m: Array, xp: Any) -> ProfileState:
     noise = xp.maximum(1.4826 * spread, least_noise(water, xp))
     nothing = xp.zeros_like(half)
     bands = batch.values.shape[1]
-    parts = [-half, half, batch.common_mean[:, 0], *[nothing] * (SHARED - 3 + bands)]
-    shared = xp.concat([xp.stack(parts, axis=-1), batch.common_mean[:, 1:]], axis=-1)
+    parts = [-half, half, batch.common_mean[:, 0, ...], *[nothing] * (SHARED - 3 + bands)]
+    shared = xp.concat([xp.stack(parts, axis=-1), batch.common_mean[:, 1:, ...]], axis=-1)
     ones = xp.ones_like(widths_m)
     return ProfileState(
-        shared=shared[:, None] * ones[..., None],
-        steps=(water * 0.0)[:, None, :, None]
+        shared=shared[:, None, ...] * ones[..., None],
+        steps=(water * 0.0)[:, None, :, None, ...]
         * ones[..., None, None]
         * constant_like([1.0] * 3, half),
         weight=batch.valid * 1.0,
@@ -112,11 +112,11 @@ def _rough_water(batch: ProfileBatch, xp: Any) -> tuple[Array, Array]:
     """Median and median deviation (vessel, band) of the water farther from the hull."""
     valid = batch.valid > 0
     u = batch.across_m
-    beyond = xp.abs(u) - 0.5 * batch.beam_m[:, None]
+    beyond = xp.abs(u) - 0.5 * batch.beam_m[:, None, ...]
     reach = xp.max(xp.where(valid, u, xp.zeros_like(u)), axis=1) - 0.5 * batch.beam_m
-    least = 1.5 * batch.pixel_m[:, None] * xp.ones_like(u)
-    far = xp.where(u > 0, xp.maximum(0.5 * reach[:, None], least), least)
-    mask = xp.broadcast_to((valid & (beyond > far))[:, None, :], batch.values.shape)
+    least = 1.5 * batch.pixel_m[:, None, ...] * xp.ones_like(u)
+    far = xp.where(u > 0, xp.maximum(0.5 * reach[:, None, ...], least), least)
+    mask = xp.broadcast_to((valid & (beyond > far))[:, None, :, ...], batch.values.shape)
     zero = xp.zeros_like(batch.values[..., 0])
     middle = masked_median(batch.values, mask, zero, xp)
     spread = masked_median(xp.abs(batch.values - middle[..., None]), mask, zero + 1e-3, xp)
@@ -126,17 +126,17 @@ def _rough_water(batch: ProfileBatch, xp: Any) -> tuple[Array, Array]:
 def level_priors(batch: ProfileBatch, state: ProfileState, xp: Any) -> Levels:
     """Return the priors of levels and shared parameters, scaled by rough levels."""
     water = state.wet
-    most = xp.maximum(0.3 * batch.beam_m, 0.6 * batch.pixel_m)[:, None]
+    most = xp.maximum(0.3 * batch.beam_m, 0.6 * batch.pixel_m)[:, None, ...]
     core = (batch.valid > 0) & (xp.abs(batch.across_m) < most)
-    mask = xp.broadcast_to(core[:, None, :], batch.values.shape)
+    mask = xp.broadcast_to(core[:, None, :, ...], batch.values.shape)
     deck = masked_median(batch.values, mask, 2.0 * water, xp)
     contrast = deck - water
     nothing = xp.zeros_like(water)
     shaded = [share * deck for share in _SHADED_DECK]
     mean = xp.stack([*[nothing] * 6, *shaded, water, deck, *[nothing] * 2], axis=-1)
     strong = (contrast / state.noise) ** 2
-    aboard = xp.maximum(xp.mean(strong, axis=1), xp.ones_like(batch.beam_m) * 9.0)[:, None]
-    afloat = xp.mean((water / state.noise) ** 2, axis=1)[:, None] + 1.0
+    aboard = xp.maximum(xp.mean(strong, axis=1), xp.ones_like(batch.beam_m) * 9.0)[:, None, ...]
+    afloat = xp.mean((water / state.noise) ** 2, axis=1)[:, None, ...] + 1.0
     wet = [_WATER_SDS[k] ** -2.0 for k in range(4)]
     dry = [value**-2.0 for value in _DECK_SDS]
     on_water = constant_like([*wet[:2], *[0.0] * 7, wet[2], 0.0, 0.0, wet[3]], water)
@@ -183,38 +183,38 @@ def _placing(bands: int) -> Any:
 
 def _placing_width(bands: int) -> Any:
     place = np.zeros((bands, SHARED + 3, SHARED + 2 * bands + 1))
-    place[:, :-1, :-1] = _placing(bands)
-    place[:, -1, -1] = 1.0
+    place[:, :-1, :-1, ...] = _placing(bands)
+    place[:, -1, -1, ...] = 1.0
     return place
 
 
 def _with_width(precision: Array, xp: Any) -> Array:
     wide = xp.concat([precision, xp.zeros_like(precision[..., :1])], axis=-1)
-    return xp.concat([wide, xp.zeros_like(wide[:, :1])], axis=1)
+    return xp.concat([wide, xp.zeros_like(wide[:, :1, ...])], axis=1)
 
 
 def _shared_priors(batch: ProfileBatch, state: ProfileState, xp: Any) -> tuple[Array, Array]:
     bands = batch.values.shape[1]
     half, nothing = 0.5 * batch.beam_m, xp.zeros_like(batch.beam_m)
-    parts = [-half, half, batch.common_mean[:, 0], nothing, -state.skew_m, nothing]
+    parts = [-half, half, batch.common_mean[:, 0, ...], nothing, -state.skew_m, nothing]
     mean = xp.concat(
-        [xp.stack([*parts, *[nothing] * bands], axis=-1), batch.common_mean[:, 1:]], axis=-1
+        [xp.stack([*parts, *[nothing] * bands], axis=-1), batch.common_mean[:, 1:, ...]], axis=-1
     )
     size = SHARED + 2 * bands
-    precision = nothing[:, None, None] * constant_like(np.zeros((size, size)), nothing)
+    precision = nothing[:, None, None, ...] * constant_like(np.zeros((size, size)), nothing)
     centre, beam = batch.centre_sd_m**-2.0, batch.beam_sd_m**-2.0
-    precision[:, 0, 0] = 0.25 * centre + beam
-    precision[:, 1, 1] = 0.25 * centre + beam
-    precision[:, 0, 1] = 0.25 * centre - beam
-    precision[:, 1, 0] = 0.25 * centre - beam
-    precision[:, MARGIN_ALL, MARGIN_ALL] = nothing + _MARGIN_SD**-2.0
-    precision[:, SKEW, SKEW] = batch.skew_sd_m**-2.0
-    precision[:, TRIM, TRIM] = batch.trim_sd_m**-2.0
+    precision[:, 0, 0, ...] = 0.25 * centre + beam
+    precision[:, 1, 1, ...] = 0.25 * centre + beam
+    precision[:, 0, 1, ...] = 0.25 * centre - beam
+    precision[:, 1, 0, ...] = 0.25 * centre - beam
+    precision[:, MARGIN_ALL, MARGIN_ALL, ...] = nothing + _MARGIN_SD**-2.0
+    precision[:, SKEW, SKEW, ...] = batch.skew_sd_m**-2.0
+    precision[:, TRIM, TRIM, ...] = batch.trim_sd_m**-2.0
     for band in range(bands):
-        precision[:, SHARED + band, SHARED + band] = batch.band_shift_sd_m**-2.0
+        precision[:, SHARED + band, SHARED + band, ...] = batch.band_shift_sd_m**-2.0
     ratios = SHARED + bands
-    precision[:, BLUR, BLUR] = batch.common_precision[:, 0, 0]
-    precision[:, BLUR, ratios:] = batch.common_precision[:, 0, 1:]
-    precision[:, ratios:, BLUR] = batch.common_precision[:, 1:, 0]
-    precision[:, ratios:, ratios:] = batch.common_precision[:, 1:, 1:]
+    precision[:, BLUR, BLUR, ...] = batch.common_precision[:, 0, 0, ...]
+    precision[:, BLUR, ratios:, ...] = batch.common_precision[:, 0, 1:, ...]
+    precision[:, ratios:, BLUR, ...] = batch.common_precision[:, 1:, 0, ...]
+    precision[:, ratios:, ratios:, ...] = batch.common_precision[:, 1:, 1:, ...]
     return mean, precision

@@ -45,9 +45,9 @@ def message_of(
     pick[np.arange(1, bands + 1), SHARED + bands + np.arange(bands)] = 1.0
     chosen = constant_like(pick, shared)
     last = constant_like(np.diag(np.arange(count) == count - 1).astype(float), shared)
-    whole = information + last * (batch.width_sd_m**-2.0)[:, None, None]
+    whole = information + last * (batch.width_sd_m**-2.0)[:, None, None, ...]
     spread = chosen @ xp.linalg.inv(whole) @ xp.matrix_transpose(chosen)
-    found = xp.concat([shared[:, BLUR : BLUR + 1], shared[:, SHARED + bands :]], axis=1)
+    found = xp.concat([shared[:, BLUR : BLUR + 1, ...], shared[:, SHARED + bands :, ...]], axis=1)
     inside = xp.linalg.inv(spread)
     prior = batch.common_precision
     told = (inside @ found[..., None])[..., 0] - (prior @ batch.common_mean[..., None])[..., 0]
@@ -55,8 +55,8 @@ def message_of(
     ridge = _RIDGE * constant_like(np.eye(1 + bands), shared)
     precision = inside - prior + ridge
     told = told + _RIDGE * batch.common_mean
-    factor = inflation[:, None, None]
-    return precision / factor, told / inflation[:, None]
+    factor = inflation[:, None, None, ...]
+    return precision / factor, told / inflation[:, None, ...]
 
 
 def with_neighbours(batch: ProfileBatch, precision: Array, told: Array, xp: Any) -> ProfileBatch:
@@ -71,7 +71,7 @@ def with_neighbours(batch: ProfileBatch, precision: Array, told: Array, xp: Any)
     keep = xp.linalg.inv(one + precision @ scatter)
     precision = keep @ precision
     told = (keep @ told[..., None])[..., 0]
-    same = xp.astype(batch.scene[:, None] == batch.scene[None, :], xp.float64)
+    same = xp.astype(batch.scene[:, None, ...] == batch.scene[None, :], xp.float64)
     others = same * (1.0 - constant_like(np.eye(told.shape[0]), told))
     mean, inside = _heard(batch, precision, told, others, xp)
     # A message far from what all others say is taken down, not out.
@@ -81,10 +81,10 @@ def with_neighbours(batch: ProfileBatch, precision: Array, told: Array, xp: Any)
     square = xp.sum(away * (xp.linalg.inv(spread) @ away[..., None])[..., 0], axis=-1)
     trust = xp.clip((_STUDENT_DOF + 1.0 + bands) / (_STUDENT_DOF + square), 0.0, 1.0)
     mean, inside = _heard(
-        batch, precision * trust[:, None, None], told * trust[:, None], others, xp
+        batch, precision * trust[:, None, None, ...], told * trust[:, None, ...], others, xp
     )
     spread = xp.linalg.inv(inside)
-    heard = xp.sum(others, axis=1)[:, None, None] > 0.5
+    heard = xp.sum(others, axis=1)[:, None, None, ...] > 0.5
     spread = xp.where(heard, spread + scatter, spread)
     return replace(batch, common_mean=mean, common_precision=xp.linalg.inv(spread))
 
