@@ -39,6 +39,8 @@ _SHARED_SD_M = 0.12
 """What all of a berth's looks get wrong alike: the shade ratio's model, the empty port's edge."""
 _CELL_M = 200.0
 _ROUNDS = 4
+_SILENT = 1e-9
+"""Range of ln L below which a look says nothing."""
 _FLOOR = -30.0
 
 
@@ -137,6 +139,9 @@ class _Graph:
         self, ships: Sequence[ShipOnQuay], counts: Mapping[str, Iterable[WaterCount]]
     ) -> None:
         self.ships = list(ships)
+        self.by_stay: dict[str, list[ShipOnQuay]] = {}
+        for ship in self.ships:
+            self.by_stay.setdefault(ship.stay, []).append(ship)
         jetties: dict[tuple[str, str], Any] = {}
         for look, some in counts.items():
             for count in some:
@@ -147,10 +152,12 @@ class _Graph:
                 jetties[ship.place, ship.look] = np.asarray(ship.record.quay_log_likelihood)
         self.places = sorted({s.place for s in self.ships} | {place for place, _ in jetties})
         self.looks = sorted({s.look for s in self.ships} | {look for _, look in jetties})
+        self.place_at = {place: k for k, place in enumerate(self.places)}
+        self.look_at = {look: k for k, look in enumerate(self.looks)}
         shape = (len(self.places), len(self.looks), QUAY_HEIGHTS_M.size)
         self.jetty = np.zeros(shape)
         for (place, look), said in jetties.items():
-            self.jetty[self.places.index(place), self.looks.index(look)] = said
+            self.jetty[self.place_at[place], self.look_at[look]] = said
         self.by_ship = {s.detection_id: self._said(s) for s in self.ships}
         self.said = self.jetty.copy()
         for ship in self.ships:
@@ -158,9 +165,11 @@ class _Graph:
         self.tide_prior: Any = np.zeros(_TIDES_M.size)
         # (place, look, tide): what a look's water is, by all but this place.
         self.tide = np.zeros((*shape[:2], _TIDES_M.size))
+        self.messages: list[dict[int, Any]] = []
+        self.total: list[Any] = []
 
     def _at(self, ship: ShipOnQuay) -> tuple[int, int]:
-        return self.places.index(ship.place), self.looks.index(ship.look)
+        return self.place_at[ship.place], self.look_at[ship.look]
 
     def _said(self, ship: ShipOnQuay) -> Any:
         """Return ln S(h) by eq. (2), tempered by how often she is seen in one stay."""
@@ -173,7 +182,7 @@ class _Graph:
                 for k in range(QUAY_HEIGHTS_M.size)
             ]
         )
-        twins = sum(s.stay == ship.stay for s in self.ships)
+        twins = len(self.by_stay[ship.stay])
         logs = np.log(np.maximum(shifted @ freeboards, 1e-12))
         return np.maximum(logs - logs.max(), _FLOOR) / np.sqrt(twins)
 
@@ -193,20 +202,33 @@ class _Graph:
         self.tide[:] = self.tide_prior
         for _ in range(_ROUNDS):
             self._pass_on()
+        self.total = self._weigh_berths()
 
     def _pass_on(self) -> None:
         """One round: looks learn the water's height from berths, and tell the other berths."""
         told = np.zeros_like(self.tide)
-        for p in range(len(self.places)):
-            seen = np.flatnonzero(np.ptp(self.said[p], axis=1) > 1e-9)
-            message = {t: self._for_berth(self.said[p, t], self.tide[p, t]) for t in seen}
-            total = quay_log_prior() + sum(message.values(), np.zeros(QUAY_HEIGHTS_M.size))
-            for t in seen:
+        for p, total in enumerate(self._weigh_berths()):
+            message = self.messages[p]
+            for t in message:
                 cavity = _normal(_shared(total - message[t]))
                 told[p, t] = self._for_tide(self.said[p, t], cavity)
         everyone = told.sum(axis=0, keepdims=True)
         # Half of the way, so that rounds do not swing.
         self.tide = 0.5 * self.tide + 0.5 * (self.tide_prior + everyone - told)
+
+    def _weigh_berths(self) -> list[Any]:
+        """Let all looks tell each berth; return ln p of the berths' heights."""
+        self.messages = [
+            {
+                t: self._for_berth(self.said[p, t], self.tide[p, t])
+                for t in np.flatnonzero(np.ptp(self.said[p], axis=1) > _SILENT).tolist()
+            }
+            for p in range(len(self.places))
+        ]
+        return [
+            quay_log_prior() + sum(some.values(), np.zeros(QUAY_HEIGHTS_M.size))
+            for some in self.messages
+        ]
 
     def _for_berth(self, said: Any, tide: Any) -> Any:
         """Return ln of sum over t of E(H - t) p(t), over H."""
@@ -221,19 +243,21 @@ class _Graph:
     def view(self, ship: ShipOnQuay) -> QuayView:
         """Return what all but this ship's stay say of her quay."""
         p, now = self._at(ship)
-        said = self.said[p].copy()
-        for other in self.ships:
-            if other.stay == ship.stay and other.place == ship.place:
-                said[self._at(other)[1]] -= self.by_ship[other.detection_id]
-        total = quay_log_prior()
-        for t in range(len(self.looks)):
-            if t != now and np.ptp(said[t]) > 1e-9:
-                total = total + self._for_berth(said[t], self.tide[p, t])
+        hers = [o for o in self.by_stay[ship.stay] if o.place == ship.place]
+        said = {now: self.said[p, now].copy()}
+        for other in hers:
+            t = self._at(other)[1]
+            said[t] = said.get(t, self.said[p, t]) - self.by_ship[other.detection_id]
+        total = self.total[p]
+        for t, left in said.items():
+            total = total - self.messages[p].get(t, 0.0)
+            if t != now and np.ptp(left) > _SILENT:
+                total = total + self._for_berth(left, self.tide[p, t])
         total = _shared(total)
         # The quay above the water now: the berth's height less the tide, and its own jetty.
         weight = _normal(self.tide[p, now])
         here = weight @ np.stack([_moved(_normal(total), -k) for k in range(-15, 16)])
-        here = here * np.exp(said[now])
+        here = here * np.exp(said[now] - said[now].max())
         mean = _normal(total + self._for_berth(said[now], self.tide[p, now]))
         tide = _normal(self.tide[p, now] + self._for_tide(said[now], _normal(total)))
         middle = float(tide @ _TIDES_M)
