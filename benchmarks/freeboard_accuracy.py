@@ -31,6 +31,8 @@ rows of another version of the estimator apart, in OUT/rows-NAME. All work is do
 
 A row's `bound_m` is the estimator's own statement: `freeboard_bound_m` of the detection where
 there is one, else its strip's standard deviation over metres of strip per metre of height.
+`best_m` (clean seasons, shade on water) is the judge's: what pixel noise alone would leave, by
+derivatives of the renderer's own pictures (`eo.sim.bound`). The first must not be far above it.
 Intervals of the freeboard are freeboard_p05_m to freeboard_p95_m where the detections have those
 columns, else 1.645 standard deviations either way.
 """
@@ -52,8 +54,11 @@ from machine import describe, save
 import eo
 from eo.core.config import load_campaign
 from eo.core.errors import OutputError
-from eo.sim import simulate
+from eo.sim import SimOptions, simulate
+from eo.sim.bound import freeboard_bound_m
+from eo.sim.campaign import look_surface, look_traffic
 from eo.sim.match import match_vessels
+from eo.sim.world import build_world
 
 QUICK_LOOKS = 8
 
@@ -85,6 +90,7 @@ def run_season(group: str, seed: int, asked: argparse.Namespace, target: Path) -
         for phase in ("reference", "measure"):
             shutil.rmtree(output / "parts" / phase, ignore_errors=True)
     campaign = load_campaign(folder / "campaign.yaml")
+    best = best_bounds(options) if asked.clean else {}
     rows: list[dict[str, Any]] = []
     # The fleet file plays no part before `finish`: the second run finds every part in place.
     for with_fleet in (True, False):
@@ -103,6 +109,7 @@ def run_season(group: str, seed: int, asked: argparse.Namespace, target: Path) -
                 "with_fleet": with_fleet,
             }
             | row
+            | {"best_m": best.get((row["scene_id"], row["vessel"]))}
             for row in match_vessels(output, folder)
         ]
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -117,6 +124,22 @@ def run_season(group: str, seed: int, asked: argparse.Namespace, target: Path) -
         "run_s": round(done - rendered, 1),
         "vessel_looks": len(rows) // 2,
     }
+
+
+def best_bounds(options: SimOptions) -> dict[tuple[str, str], float]:
+    """Return the judge's own bound of every ship with her shade on water, by scene and vessel."""
+    world = build_world(options)
+    found = {}
+    for plan in world.looks:
+        afloat = look_traffic(world, plan)
+        surface = look_surface(world, plan, afloat)
+        for ship in afloat:
+            if ship.kind != "tanker" or (ship.berth and ship.berth.shade_on_quay):
+                continue
+            bound = freeboard_bound_m(plan, ship, surface)
+            if bound is not None:
+                found[plan.scene_id, ship.name] = bound
+    return found
 
 
 def read_rows(folder: Path) -> list[dict[str, Any]]:

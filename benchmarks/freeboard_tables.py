@@ -21,7 +21,18 @@ AIMS: dict[str, dict[str, float]] = {
 """Largest errors allowed by group; besides: half of all clear looks measured, 90 % intervals that
 hold 85-95 %, a bias below a third of the RMSE, and, clean, 1.5 times the bound at most."""
 _Z90 = 1.6449
-_NEEDED = ("freeboard_m", "freeboard_sd_m", "bound_m", "fill", "fill_p05", "fill_p95", "true_fill")
+_NEEDED = (
+    "best_m",
+    "bound_m",
+    "fill",
+    "fill_p05",
+    "fill_p95",
+    "freeboard_m",
+    "freeboard_sd_m",
+    "pixel_metres_per_metre",
+    "pixel_strip_width_m",
+    "true_fill",
+)
 
 
 def group_of(row: pd.Series[Any]) -> str:
@@ -89,16 +100,7 @@ def _figures(some: pd.DataFrame) -> Row:
         "freeboard_over_1m": float(np.mean(np.abs(error) > 1.0)),
     }
     row |= _held("freeboard", _freeboard_held(measured))
-    bound = measured["bound_m"].to_numpy(float) if "bound_m" in measured else np.full(1, np.nan)
-    known = np.isfinite(bound)
-    if known.any():
-        best = float(np.sqrt(np.mean(bound[known] ** 2)))
-        row |= {
-            "bound_m": best,
-            "rmse_over_bound": float(np.sqrt(np.mean(error[known] ** 2))) / best,
-            "median_error_over_bound": float(np.median(np.abs(error[known]) / bound[known]))
-            / 0.6745,
-        }
+    row |= _against_bounds(measured, error) | _of_the_strip(measured)
     filled = measured[measured["true_fill"].notna() & measured["fill"].notna()]
     if len(filled):
         off = (filled["fill"] - filled["true_fill"]).to_numpy(float)
@@ -112,6 +114,37 @@ def _figures(some: pd.DataFrame) -> Row:
         }
         row |= _held("fill", inside)
     return row
+
+
+def _against_bounds(measured: pd.DataFrame, error: Any) -> Row:
+    """Errors over the estimator's own bound and over the judge's, where each is known."""
+    row: Row = {}
+    for column, ratio in (("bound_m", "rmse_over_bound"), ("best_m", "rmse_over_best")):
+        bound = pd.to_numeric(measured[column]).to_numpy(float)
+        known = np.isfinite(bound)
+        if known.any():
+            least = float(np.sqrt(np.mean(bound[known] ** 2)))
+            row[column] = least
+            row[ratio] = float(np.sqrt(np.mean(error[known] ** 2))) / least
+    return row
+
+
+def _of_the_strip(measured: pd.DataFrame) -> Row:
+    """Error of the strip alone, as a height, before anything is said of fittings and priors."""
+    on_water = measured[~measured["on_quay"]]
+    width = pd.to_numeric(on_water["pixel_strip_width_m"]).to_numpy(float)
+    factor = pd.to_numeric(on_water["pixel_metres_per_metre"]).to_numpy(float)
+    off = width / factor - on_water["true_freeboard_m"].to_numpy(float)
+    bound = pd.to_numeric(on_water["bound_m"]).to_numpy(float)
+    known = np.isfinite(off) & np.isfinite(bound)
+    if not known.any():
+        return {}
+    rmse = float(np.sqrt(np.mean(off[known] ** 2)))
+    return {
+        "strip_rmse_m": rmse,
+        "strip_bias_m": float(off[known].mean()),
+        "strip_over_bound": rmse / float(np.sqrt(np.mean(bound[known] ** 2))),
+    }
 
 
 def _freeboard_held(measured: pd.DataFrame) -> Any:
@@ -152,7 +185,8 @@ def format_tables(figures: list[Row]) -> str:
     title = (
         f"{'group':9}{'fleet':6}{'shade':9}{'looks':>6}{'meas.':>6}{'share':>6}  "
         f"{'F rmse':>7}{'(se)':>7}{'bias':>7}{'sd':>6}{'>1 m':>6}{'90%':>6}{'(se)':>6}  "
-        f"{'fill':>6}{'(se)':>6}{'bias':>7}{'90%':>6}{'(se)':>6}  {'bound':>6}{'ratio':>6}  aim"
+        f"{'fill':>6}{'(se)':>6}{'bias':>7}{'90%':>6}{'(se)':>6}  {'bound':>6}{'ratio':>6}"
+        f"{'best':>6}{'ratio':>6}  {'strip':>6}{'bias':>7}  aim"
     )
     lines = [title]
     for row in figures:
@@ -172,11 +206,18 @@ def format_tables(figures: list[Row]) -> str:
                 + _cells(row, ("fill_90_holds", 6, 2), ("fill_90_se", 6, 2))
                 + "  "
                 + _cells(row, ("bound_m", 6, 2), ("rmse_over_bound", 6, 2))
+                + _cells(row, ("best_m", 6, 3), ("rmse_over_best", 6, 1))
+                + "  "
+                + _cells(row, ("strip_rmse_m", 6, 2), ("strip_bias_m", 7, 2))
             )
             if row["shade"] == "all":
                 text += "  " + _verdict(row)
         lines.append(text)
-    lines.append("* nuisances off; se: over ships; 90%: share of intervals that hold the truth")
+    lines += [
+        "* nuisances off; se: over ships; 90%: share of intervals that hold the truth",
+        "bound: the estimator's own Cramer-Rao bound; best: the judge's, of pixel noise alone",
+        "strip: the strip's width as a height, shade on water, before fittings and priors",
+    ]
     return "\n".join(lines)
 
 

@@ -31,7 +31,7 @@ from eo.sim.masks import scene_classes, usable_data
 from eo.sim.optics import WAVELENGTH_NM
 from eo.sim.options import SimOptions, stream
 from eo.sim.port import vehicles
-from eo.sim.render import render
+from eo.sim.render import Surface, render
 from eo.sim.scatter import scattered
 from eo.sim.solids import lowered
 from eo.sim.stac import write_campaign, write_catalog, write_json, write_scene
@@ -39,7 +39,7 @@ from eo.sim.traffic import Afloat, afloat_in_look
 from eo.sim.water import make_surface
 from eo.sim.world import World, build_world
 
-__all__ = ["render_look", "simulate"]
+__all__ = ["look_surface", "look_traffic", "render_look", "simulate"]
 
 log = logging.getLogger(__name__)
 
@@ -175,18 +175,8 @@ def render_look(world: World, plan: LookPlan) -> tuple[Array, Array, dict[str, A
         DN (band, y, x) uint16; the served mask; the scene's part of the truth.
     """
     options = world.options
-    wind = plan.weather.wind_from_deg
-    afloat = afloat_in_look(options, world.port, world.schedule, plan.when, wind)
-    full = tuple(WAVELENGTH_NM)
-    surface = make_surface(
-        options,
-        world.port,
-        afloat,
-        plan.weather,
-        textures=world.textures,
-        bands=tuple(full.index(band) for band in plan.light.bands),
-        seed=int(stream(options, "ripples", plan.scene_id).integers(2**31)),
-    )
+    afloat = look_traffic(world, plan)
+    surface = look_surface(world, plan, afloat)
     solids = [*world.port.prisms]
     if options.nuisances.clutter:
         ashore = stream(options, "ashore", plan.scene_id)
@@ -208,6 +198,26 @@ def render_look(world: World, plan: LookPlan) -> tuple[Array, Array, dict[str, A
     served = scene_classes if plan.sensor == "sentinel-2" else usable_data
     mask = served(fields, rng, faults=options.nuisances.mask_faults)
     return dn, mask, _scene_truth(world, plan, afloat, fields)
+
+
+def look_traffic(world: World, plan: LookPlan) -> list[Afloat]:
+    """Return everything afloat in a look."""
+    wind = plan.weather.wind_from_deg
+    return afloat_in_look(world.options, world.port, world.schedule, plan.when, wind)
+
+
+def look_surface(world: World, plan: LookPlan, afloat: list[Afloat]) -> Surface:
+    """Return water and ground of a look."""
+    full = tuple(WAVELENGTH_NM)
+    return make_surface(
+        world.options,
+        world.port,
+        afloat,
+        plan.weather,
+        textures=world.textures,
+        bands=tuple(full.index(band) for band in plan.light.bands),
+        seed=int(stream(world.options, "ripples", plan.scene_id).integers(2**31)),
+    )
 
 
 def _axes(extent_m: float, pixel_m: float) -> tuple[Array, Array]:
