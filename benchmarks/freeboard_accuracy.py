@@ -16,7 +16,8 @@ Groups are of the sun: low (below 35 degrees), mid (35-55), high (above 55), all
 off, for the comparison with the Cramer-Rao bound; `--clouds 0.4` adds cloud.
 
 Seeds 0-99 are for development: look at them, tune on them. Seeds 1000 and above are for judging:
-figures are reported from these alone, and nothing may be tuned on them.
+figures are reported from these alone, and nothing may be tuned on them. Where a folder holds rows
+of both, the tables are of the judging seeds; seasons of other lengths or clouds are left out.
 
 For work on the estimator, rendered scenes and ingested pixels are kept in OUT/SEASON; all that
 follows, from the empty port on, is done again with::
@@ -106,6 +107,7 @@ def run_season(group: str, seed: int, asked: argparse.Namespace, target: Path) -
                 "seed": seed,
                 "clean": asked.clean,
                 "clouds": asked.clouds,
+                "looks": asked.looks,
                 "with_fleet": with_fleet,
             }
             | row
@@ -149,6 +151,17 @@ def read_rows(folder: Path) -> list[dict[str, Any]]:
         for path in sorted(folder.glob("*.jsonl"))
         for line in path.read_text().splitlines()
     ]
+
+
+def pooled(
+    rows: list[dict[str, Any]], asked: argparse.Namespace, chosen: list[str]
+) -> tuple[str, list[dict[str, Any]]]:
+    """Return which rows make one table: a season of another length shares ships with this one."""
+    if asked.quick:
+        return "quick look", [row for row in rows if row["season"] in chosen]
+    alike = [r for r in rows if (r.get("looks"), r["clouds"]) == (asked.looks, asked.clouds)]
+    judging = [row for row in alike if row["seed"] in JUDGING]
+    return ("judging seeds", judging) if judging else ("development seeds", alike)
 
 
 def seeds_of(text: str) -> list[int]:
@@ -199,14 +212,14 @@ def main() -> None:
                 if asked.remeasure or not target.is_file():
                     spent = run_season(group, seed, asked, target)
                     print(target.stem, spent, flush=True)
-    rows = read_rows(folder)
-    if asked.quick:
-        rows = [row for row in rows if row["season"] in chosen]
+    kind, rows = pooled(read_rows(folder), asked, chosen)
     figures = summarise(rows)
+    seasons = sorted({row["season"] for row in rows})
+    print(f"{kind}: {len(seasons)} seasons of {asked.looks} looks")
     print(format_tables(figures))
     if asked.json:
-        seasons = sorted({row["season"] for row in rows})
-        save(asked.json, {"machine": describe(), "seasons": seasons, "rows": figures})
+        head = {"benchmark": "freeboard_accuracy", "machine": describe(), "seeds": kind}
+        save(asked.json, head | {"looks": asked.looks, "seasons": seasons, "rows": figures})
 
 
 if __name__ == "__main__":

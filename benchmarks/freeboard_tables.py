@@ -32,6 +32,7 @@ _NEEDED = (
     "pixel_metres_per_metre",
     "pixel_strip_width_m",
     "true_fill",
+    "true_quay_m",
 )
 
 
@@ -69,12 +70,19 @@ def summarise(rows: list[Row]) -> list[Row]:
                         ("all", chosen),
                         ("water", chosen[~chosen["on_quay"]]),
                         ("quay", chosen[chosen["on_quay"]]),
+                        ("quay+1m", chosen[chosen["on_quay"] & _well_above(chosen)]),
                         ("listed", chosen[chosen["listed"]]),
                         ("unlisted", chosen[~chosen["listed"]]),
                     )
                     if len(some)
                 ]
     return out
+
+
+def _well_above(some: pd.DataFrame) -> Any:
+    """Whether the deck stands more than a metre above the quay."""
+    above = some["true_freeboard_m"] - pd.to_numeric(some["true_quay_m"])
+    return above > 1.0
 
 
 def _figures(some: pd.DataFrame) -> Row:
@@ -216,6 +224,7 @@ def format_tables(figures: list[Row]) -> str:
     lines += [
         "* nuisances off; se: over ships; 90%: share of intervals that hold the truth",
         "bound: the estimator's own Cramer-Rao bound; best: the judge's, of pixel noise alone",
+        "quay+1m: shade on a quay that lies more than a metre below the deck",
         "strip: the strip's width as a height, shade on water, before fittings and priors",
     ]
     return "\n".join(lines)

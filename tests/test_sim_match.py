@@ -187,6 +187,7 @@ def drawn_rows(count, spread, sun=30.0, gsd=3.0, bias=0.0):
                 "gsd_m": gsd,
                 "on_quay": number % 2 == 0,
                 "listed": True,
+                "true_quay_m": (1.0, 3.9)[number % 4 == 0],
                 "fill_status": "measured" if number % 4 else "occupied",
                 "true_freeboard_m": 4.0,
                 "freeboard_m": 4.0 + error if number % 4 else None,
@@ -219,6 +220,8 @@ def test_figures_of_drawn_errors_are_those_they_were_drawn_with(bench):
     text = tables.format_tables(figures)
     line = next(line for line in text.splitlines() if line.startswith("low      yes   all"))
     assert line.endswith("  met")
+    above = next(f for f in figures if f["shade"] == "quay+1m" and f["with_fleet"])
+    assert above["clear_looks"] == 500  # half lie at a quay, half of these well above it
 
 
 def test_rows_go_to_the_group_of_their_own_sun(bench):
@@ -262,6 +265,22 @@ def test_clean_seasons_keep_noise_alone(bench):
     options = bench("freeboard_seasons").season_options("low", 3, clean=True)
     assert options.nuisances.noise
     assert sum(vars(options.nuisances).values()) == 1
+
+
+def test_tables_are_of_judging_seeds_and_of_seasons_of_one_length(bench):
+    accuracy = bench("freeboard_accuracy")
+    asked = argparse.Namespace(quick=False, looks=30, clouds=0.0)
+    rows = [
+        {"season": f"s{seed}-{looks}", "seed": seed, "looks": looks, "clouds": 0.0}
+        for seed in (3, 1003)
+        for looks in (8, 30)
+    ]
+    kind, chosen = accuracy.pooled(rows, asked, [])
+    assert (kind, [row["season"] for row in chosen]) == ("judging seeds", ["s1003-30"])
+    kind, chosen = accuracy.pooled(rows[:2], asked, [])
+    assert (kind, [row["season"] for row in chosen]) == ("development seeds", ["s3-30"])
+    asked.quick = True
+    assert [r["season"] for r in accuracy.pooled(rows, asked, ["s3-8"])[1]] == ["s3-8"]
 
 
 def test_development_and_judging_seeds_do_not_mix(bench):
