@@ -56,7 +56,11 @@ def test_byte_order_mark_and_blanks_do_no_harm(tmp_path):
         ([HEADER, ROW.replace("6.5,3.7", "9.5,3.7")], "design_draught_m 9.5 must lie below"),
         ([HEADER, ROW.replace("6.5,3.7", "6.5,6.6")], "ballast_draught_m 6.6 must lie below"),
         ([HEADER, ROW.replace("105.0,16.5", "15.0,16.5")], "beam_m 16.5 must lie below"),
-        ([HEADER, ROW.replace("5500", "55000")], "dwt_t 55000 exceeds"),
+        ([HEADER, ROW.replace("5500", "55000")], "line 2: vessel 'v1': dwt_t 55000 is no less"),
+        # Nearly all of what a box of her size displaces: no hull is so full, and steel weighs.
+        ([HEADER, ROW.replace("5500", "10900")], "most that she displaces.*beam_m 16.5"),
+        ([HEADER, ROW.replace("6.5,3.7,5500", ",,14500")], "and depth_m 8.6"),
+        ([HEADER, ROW.replace("8.6,6.5,3.7", "8.6,,8.7")], "ballast_draught_m 8.7 must lie below"),
         ([HEADER, ROW.replace("v1,", ",", 1)], "vessel_id is empty"),
         ([HEADER, ROW.replace("An Yu", "Yu, An")], "quotes"),
         ([HEADER + ",of_interest", ROW + ",perhaps"], "true or false"),
@@ -66,6 +70,17 @@ def test_byte_order_mark_and_blanks_do_no_harm(tmp_path):
 def test_what_is_refused(tmp_path, lines, message):
     with pytest.raises(CampaignError, match=message):
         read_fleet(write(tmp_path, *lines))
+
+
+def test_what_is_refused_names_the_row_and_the_way_out(tmp_path):
+    path = write(tmp_path, HEADER, ROW.replace("6.5,3.7", "9.5,3.7"))
+    with pytest.raises(CampaignError) as told:
+        read_fleet(path)
+    said = str(told.value)
+    assert str(path) in said
+    assert "line 2" in said
+    assert "depth_m 8.6" in said
+    assert "leave a cell empty" in said
 
 
 def test_absent_and_binary_files(tmp_path):

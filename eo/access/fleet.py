@@ -40,6 +40,9 @@ _RANGES: dict[str, tuple[float, float]] = {
 """Largest and smallest of any seagoing ship, with room to spare."""
 _TRUE = frozenset({"true", "t", "yes", "y", "1", "1.0"})
 _FALSE = frozenset({"false", "f", "no", "n", "0", "0.0"})
+_FULLEST = 0.92
+"""Share of the box of length, beam and draught that no ship's hull exceeds (tankers: 0.76-0.88)."""
+_WAY_OUT = "correct the row, or leave a cell empty that is not known"
 _EMPTY = frozenset({"", "nan", "null", "none", "na"})
 
 
@@ -125,7 +128,9 @@ def _number(row: dict[str, str], key: str, where: str) -> float | None:
         ) from None
     low, high = _RANGES[key]
     if not (math.isfinite(value) and low <= value <= high):
-        raise CampaignError(f"{where}: {key} {value:g} lies outside {low:g} to {high:g}")
+        raise CampaignError(
+            f"{where}: {key} {value:g} lies outside {low:g} to {high:g}; {_WAY_OUT}"
+        )
     return value
 
 
@@ -177,12 +182,17 @@ def _check_ship(vessel: Vessel, where: str) -> None:
         if below is not None and above is not None and below >= above:
             raise CampaignError(
                 f"{where}: vessel {vessel.vessel_id!r}: {low} {below:g} must lie below "
-                f"{high} {above:g}"
+                f"{high} {above:g}; {_WAY_OUT}"
             )
-    if vessel.dwt_t is not None and vessel.design_draught_m is not None:
-        box_t = 1.025 * vessel.length_m * vessel.beam_m * vessel.design_draught_m
-        if vessel.dwt_t > box_t:
+    draught, name = vessel.design_draught_m, "design_draught_m"
+    if draught is None:
+        # No ship floats deeper than her deck.
+        draught, name = vessel.depth_m, "depth_m"
+    if vessel.dwt_t is not None and draught is not None:
+        most_t = 1.025 * vessel.length_m * vessel.beam_m * draught * _FULLEST
+        if vessel.dwt_t >= most_t:
             raise CampaignError(
-                f"{where}: vessel {vessel.vessel_id!r}: dwt_t {vessel.dwt_t:g} exceeds "
-                f"{box_t:.0f} t, the water that a box of her length, beam and draught displaces"
+                f"{where}: vessel {vessel.vessel_id!r}: dwt_t {vessel.dwt_t:g} is no less than "
+                f"{most_t:.0f} t, the most that she displaces by length_m {vessel.length_m:g}, "
+                f"beam_m {vessel.beam_m:g} and {name} {draught:g}; {_WAY_OUT}"
             )
