@@ -18,7 +18,7 @@ from eo.physics.hull import FILL_LIMITS, freeboard_prior_m
 from eo.stages.cargo import draw_call, learn_habit, measured_looks, weigh_call
 from eo.stages.draws import ShipDraws, draw_ships, freeboards_at, log_likelihood_at, quantiles
 from eo.stages.quays import QuayView, ShipOnQuay, above_water, place_of, view_quays
-from eo.stages.ships_learnt import FILLS, any_fill, learnt_weights
+from eo.stages.ships_learnt import FILLS, ShipSize, any_fill, learnt_weights
 
 __all__ = ["weigh"]
 
@@ -109,6 +109,7 @@ def weigh(
             for call_id, some in looks.items()
         },
         vessels,
+        {call_id: _size(some) for call_id, some in looks.items()},
     )
     detections = []
     for sighting in sightings:
@@ -142,6 +143,19 @@ def weigh(
         under = None if found is None else found.under(habit)
         calls.append(weigh_call(stay, looks[stay.call_id], vessels, under, product=product))
     return detections, calls
+
+
+def _size(sightings: Sequence[Sighting]) -> ShipSize:
+    """Return length and beam over all looks, weighed by how well each shows them."""
+
+    def mean(values: list[float], sds: list[float], least: float) -> tuple[float, float]:
+        weight = np.array([max(sd, least) for sd in sds]) ** -2.0
+        return float(np.average(values, weights=weight)), float(weight.sum() ** -0.5)
+
+    hulls = [s.hull for s in sightings]
+    length, length_sd = mean([h.length_m for h in hulls], [h.length_sd_m for h in hulls], 1.0)
+    beam, beam_sd = mean([h.beam_m for h in hulls], [h.beam_sd_m for h in hulls], 0.4)
+    return ShipSize(length_m=length, length_sd_m=length_sd, beam_m=beam, beam_sd_m=beam_sd)
 
 
 def _told(look: Freeboard) -> bool:

@@ -22,8 +22,8 @@ IDENTIFIED_FROM = 0.6
 KEPT_FROM = 1e-3
 """Candidates less likely than this are dropped, and the rest scaled up."""
 
-_NONE_PRIOR = 0.3
-"""Prior chance that a ship in port is not in the fleet file."""
+_NONE_PRIOR, _NONE_WEIGHT = 0.3, 10.0
+"""Prior chance that a ship in port is not in the fleet file, and how many calls it is worth."""
 _WATERLINE_RATIO = 0.99
 """Length as seen over length overall: the waterline is 0.96-0.99 of it for tankers, by trim, bulb
 and stern, while a deck seen from above is all of it."""
@@ -31,6 +31,8 @@ _WATERLINE_SD = 0.015
 _SLENDERNESS = 6.3
 """Length over beam of tankers of 60-180 m; its spread is 10 %."""
 _ROUNDS = 30
+_LEARNT_IN = 8
+"""Rounds in which the share of unlisted ships settles."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,7 +85,14 @@ def identify(visits: Sequence[Visit], fleet: Sequence[Vessel]) -> list[tuple[Can
     if not vessels or not visits:
         return [(Candidate(vessel_id=None, probability=1.0),) for _ in visits]
     likelihood = np.array([_likelihoods(visit, vessels) for visit in visits])
-    belief = _exclusive(likelihood.reshape(len(visits), -1), _conflicts(visits))
+    likelihood, conflicts = likelihood.reshape(len(visits), -1), _conflicts(visits)
+    belief = _exclusive(likelihood, conflicts)
+    for _ in range(_LEARNT_IN):
+        # How many ships the file does not list, all visits tell together.
+        none = (_NONE_WEIGHT * _NONE_PRIOR + belief[:, -1].sum()) / (_NONE_WEIGHT + len(visits))
+        odds = none / (1.0 - none) * (1.0 - _NONE_PRIOR) / _NONE_PRIOR
+        weighed = likelihood * np.append(np.ones(len(vessels)), odds)
+        belief = _exclusive(weighed / weighed.sum(axis=1, keepdims=True), conflicts)
     return [_candidates(row, vessels) for row in belief]
 
 

@@ -2,14 +2,16 @@
 
 A ship without papers may be any of many; every look at her that was measured, whatever she
 carried, weighs against those that cannot show such a freeboard. Each look is weighed by what the
-*others* say (of the same call, and of the same fleet vessel's other calls as far as identity
-goes), any fill alike, so that neither the look itself counts twice nor the stage of the call
-enters.
+*others* say, any fill alike, so that neither the look itself counts twice nor the stage of the
+call enters: those of the same call; those of the same fleet vessel's other calls, as far as
+identity goes; and, of a ship that no fleet file lists, those of other calls by unlisted ships of
+her size, in so far as they are one ship that came again.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -18,12 +20,48 @@ from eo.core.records import Freeboard, Stay, Vessel
 from eo.physics.hull import FILL_LIMITS, Particulars
 from eo.stages.draws import ShipDraws, freeboards_at, has_particulars, log_likelihood_at
 
-__all__ = ["FILLS", "any_fill", "learnt_weights"]
+__all__ = ["FILLS", "ShipSize", "any_fill", "learnt_weights", "same_ship_p"]
 
 FILLS = np.linspace(FILL_LIMITS[0], FILL_LIMITS[1], 221)
 _COARSE = np.linspace(0.0, 1.0, 26)
+_CAME_AGAIN = 0.25
+"""Prior chance that two calls by unlisted ships are one ship's: a port sees the same ships again
+and again (a dozen made 43 calls at the port that this was made for)."""
+_ANY_LENGTH, _ANY_BEAM = 0.18, 0.10
+"""Spread of lengths among ships of a trade, and of beams among ships of one length, as shares."""
+_LEAST_SD = 0.005, 0.015
+"""Of length and beam: what all looks at one ship get wrong alike does not part two calls."""
+_LIKELY = 0.05
 _FLOOR = 0.02
 """Least share of its mean that a look leaves to any draw: identity, and the look, may be wrong."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShipSize:
+    """Length and beam of one stay's ship as all its looks show them [m]."""
+
+    length_m: float
+    """Length."""
+    length_sd_m: float
+    """Its standard deviation, looks' own errors alone."""
+    beam_m: float
+    """Beam."""
+    beam_sd_m: float
+    """Its standard deviation."""
+
+
+def same_ship_p(one: ShipSize, other: ShipSize) -> float:
+    """Return the chance that two calls by unlisted ships are one ship's, by their sizes."""
+    odds = np.log(_CAME_AGAIN / (1.0 - _CAME_AGAIN))
+    for a, a_sd, b, b_sd, least, any_share in (
+        (one.length_m, one.length_sd_m, other.length_m, other.length_sd_m, _LEAST_SD[0],
+         _ANY_LENGTH),
+        (one.beam_m, one.beam_sd_m, other.beam_m, other.beam_sd_m, _LEAST_SD[1], _ANY_BEAM),
+    ):  # fmt: skip
+        same = float(np.hypot(np.hypot(a_sd, b_sd), least * a))
+        any_sd = float(np.hypot(any_share * a * np.sqrt(2.0), same))
+        odds += np.log(any_sd / same) - 0.5 * (a - b) ** 2 * (same**-2.0 - any_sd**-2.0)
+    return float(1.0 / (1.0 + np.exp(-np.clip(odds, -50.0, 50.0))))
 
 
 def any_fill(who: ShipDraws) -> Any:
@@ -42,6 +80,7 @@ def learnt_weights(
     ships: Mapping[str, ShipDraws],
     looks: Mapping[str, Mapping[str, Freeboard]],
     fleet: Mapping[str, Vessel],
+    sizes: Mapping[str, ShipSize],
 ) -> dict[tuple[str, str], Any]:
     """Return, for each measured look of a stay, weights (draw,) of who she is by all others.
 
@@ -55,6 +94,8 @@ def learnt_weights(
         Per call, what was seen in each pass, over heights above the water.
     fleet
         Known vessels.
+    sizes
+        Of each stay, by call.
 
     Returns
     -------
@@ -70,6 +111,8 @@ def learnt_weights(
         for stay in stays
     }
     taught = _taught(stays, ships, evidence, fleet)
+    for call_id, logs in _taught_by_size(stays, ships, looks, sizes).items():
+        taught[call_id] += logs
     weights = {}
     for stay in stays:
         mine, who = evidence[stay.call_id], ships[stay.call_id]
@@ -125,4 +168,46 @@ def _taught(
         total = sum((logs for _, logs in calls.values()), np.zeros(1))
         for call_id, (hers, logs) in calls.items():
             told[call_id][hers] += total - logs
+    return told
+
+
+def _taught_by_size(
+    stays: Sequence[Stay],
+    ships: Mapping[str, ShipDraws],
+    looks: Mapping[str, Mapping[str, Freeboard]],
+    sizes: Mapping[str, ShipSize],
+) -> dict[str, Any]:
+    """Return ln (draw,) of what other calls by unlisted ships of her size say of her draws.
+
+    Two ships seen at one time are two.
+    """
+    unlisted = {
+        stay.call_id: sum(c.probability for c in stay.candidates if c.vessel_id is None)
+        for stay in stays
+    }
+    told = {stay.call_id: np.zeros(ships[stay.call_id].weight.size) for stay in stays}
+    for stay in stays:
+        who = ships[stay.call_id]
+        hers = np.array([name is None for name in who.vessel_ids], bool)
+        others = [
+            (
+                other,
+                unlisted[other.call_id] * same_ship_p(sizes[stay.call_id], sizes[other.call_id]),
+            )
+            for other in stays
+            if other.call_id != stay.call_id
+            and looks[other.call_id]
+            and not (other.first_seen <= stay.last_seen and stay.first_seen <= other.last_seen)
+        ]
+        others = [(other, share) for other, share in others if share >= _LIKELY]
+        if not hers.any() or not others:
+            continue
+        heights = freeboards_at(_columns(who.picked(hers)), _COARSE[None, :])
+        for other, share in sorted(others, key=lambda pair: pair[0].call_id):
+            said = np.zeros(int(hers.sum()))
+            for _, look in sorted(looks[other.call_id].items()):
+                seen = np.exp(log_likelihood_at(look, heights)).mean(axis=1)
+                said += np.log(np.maximum(seen, 1e-12))
+            likelihood = np.exp(said - said.max())
+            told[stay.call_id][hers] += np.log(1.0 - share + share * likelihood / likelihood.mean())
     return told
