@@ -63,7 +63,8 @@ def clear_quantile(
     low, high, count = find(xp, values, used, share, around)
     part = _place(xp, count, share)[1]
     # Written so that equal neighbours, and halves, come out exact.
-    between = low * (xp.float32(1) - part) + high * part
+    with np.errstate(invalid="ignore"):  # infinity times nothing, where it is not taken
+        between = low * (xp.float32(1) - part) + high * part
     return xp.where(count > 0, xp.where(part > 0, between, low), xp.float32(xp.nan))
 
 
