@@ -194,7 +194,7 @@ def found_before(saved: Saved) -> Found:
     return Found(scenes=scenes, tokens=saved["tokens"])
 
 
-def run_step(place: str, step: str) -> int:
+def run_step(place: str, step: str, *, beat: Callable[[], None] = lambda: None) -> int:
     """Commit the parts into the cube, or finish the run; return the exit code.
 
     Raises
@@ -220,7 +220,7 @@ def run_step(place: str, step: str) -> int:
                 device=saved["device"],
                 refresh_reference=saved["refresh_reference"],
                 leave_failed=saved["leave_failed"],
-                progress=lambda *_: None,
+                progress=lambda *_: beat(),
                 found=found_before(saved),
             )
             whole = flow.ingest_scenes(session)

@@ -56,10 +56,12 @@ def worker(
     from eo.worker import STEPS, run_index, run_step
 
     configure_logs(json_lines=log_json, verbose=verbose)
-    with Heartbeat(heartbeat) as heart:
+    # A step says nothing while it weighs and draws; its Job's deadline is its limit.
+    limit_s = 21_600.0 if phase in STEPS else 1_800.0
+    with Heartbeat(heartbeat, limit_s=limit_s) as heart:
         try:
             if phase in STEPS:
-                code = run_step(run_folder, phase)
+                code = run_step(run_folder, phase, beat=heart.beat)
             else:
                 with Ending(grace_s) as ending:
                     code = run_index(
@@ -155,6 +157,7 @@ def planner(
                 device=device,
                 refresh_reference=refresh_reference,
                 leave_failed=not retry_failed,
+                progress=lambda *_: heart.beat(),
             )
         finally:
             engine.close()
