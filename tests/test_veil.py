@@ -166,7 +166,8 @@ def test_shade_is_found_by_departure_where_the_sun_puts_it(sun):
 def test_shade_that_is_not_dark_is_given_back():
     land, reference = town()
     mask = np.ones(land.shape, np.uint8)
-    mask[110:150, 40:90] = 3
+    mask[110:150, 40:90] = mask[20:60, 40:90] = 3
+    reference.spread[:] = 0.002
     found = mask_by_port(mask, look_at(reference.median), BANDS, port=reference, pixel_m=10.0)
     assert (found == 1).all()
 

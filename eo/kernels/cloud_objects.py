@@ -20,6 +20,7 @@ __all__ = [
     "FINE_M",
     "MARGIN_M",
     "REACH_M",
+    "RIM_WIDTH_M",
     "SEED_WIDTH_M",
     "SHARPEST",
     "SHARPEST_UNCONFIRMED",
@@ -63,6 +64,10 @@ city had -0.13 to 0.19, patches of a sand flat 0.14 to 0.27."""
 
 SOIL_UNCONFIRMED = 0.16
 """The same where no shadow bears the clouds out."""
+
+FINE_CUT = 0.10
+"""Least cloudiness of a rim where pixels are up to `FINE_M`: about a fifth of thick cloud's. Bright
+quays have up to that, and fainter rims would be followed onto them and the ships there."""
 
 BRIGHT = 0.12
 """Least cloudiness of a cloud's body."""
@@ -141,7 +146,8 @@ class Sky:
         seed = self.patches.chosen(keep)
         if not bool(seed.any()):
             return seed
-        labels, count = ndi.label((self.smooth > self.cut) | seed)
+        cut = max(self.cut, FINE_CUT) if self.gsd_m <= FINE_M else self.cut
+        labels, count = ndi.label((self.smooth > cut) | seed)
         grown = touching(labels, int(count), seed) & within(seed, REACH_M / self.gsd_m)
         if self.gsd_m <= FINE_M:  # piers and ships that touch a cloud are no rim of it
             grown = wide_parts(grown, RIM_WIDTH_M / 2 / self.gsd_m) | seed

@@ -68,8 +68,8 @@ def missing_light(
     *,
     water: Array,
     spreads: float,
-) -> Array:
-    """Return how much darker than it is known each pixel is; 1 is as dark as shade.
+) -> tuple[Array, Array]:
+    """Return how much darker than it is known each pixel is, and where shade would show.
 
     Parameters
     ----------
@@ -79,23 +79,27 @@ def missing_light(
     water
         bool (y, x): judged by visible light there, by infrared elsewhere.
     spreads
-        Scatter, in standard deviations, below which nothing is missing.
+        Scatter, in standard deviations, out of which a pixel's lack must stand to be told.
 
     Returns
     -------
-    Array
-        float32 (y, x), missing share of the light over `DARK_WATER` or `DARK`; 0 where it is
-        lighter, scatters as much, or nothing is known. Pixelwise: no halo.
+    tuple of Array
+        float32 (y, x), missing share of the light over `DARK_WATER` or `DARK`, 1 as dark as
+        shade, negative where it is lighter. bool (y, x), where that is told from scatter. bool
+        (y, x), where shade, over many pixels, could be. Pixelwise: no halo.
     """
     xp, _ = namespace(water)
 
-    def lack(key: str, unit: float) -> Array:
-        before = known[key]
-        drop = before - look[key]
-        told = drop > spreads * spread[key]
-        depth = drop / xp.maximum(before, xp.float32(0.01)) / xp.float32(unit)
-        return xp.where(told, depth, xp.float32(0))
+    def lack(key: str, unit: float) -> tuple[Array, Array, Array]:
+        before = xp.maximum(known[key], xp.float32(0.01)) * xp.float32(unit)
+        drop = known[key] - look[key]
+        return drop / before, drop > spreads * spread[key], before > 2 * spread[key]
 
+    visible, visible_told, visible_shows = lack("visible", DARK_WATER)
+    infrared, infrared_told, infrared_shows = lack("infrared", DARK)
     # Shade takes visible light and infrared alike; a wet or harvested field only one of them.
-    visible = lack("visible", DARK_WATER)
-    return xp.where(water, visible, xp.where(visible > 0, lack("infrared", DARK), xp.float32(0)))
+    return (
+        xp.where(water, visible, infrared),
+        visible_told & (water | infrared_told),
+        visible_shows & (water | infrared_shows),
+    )

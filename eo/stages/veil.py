@@ -17,7 +17,7 @@ from typing import Any
 
 from eo.core.xp import Array, namespace
 from eo.kernels.cloud import CLEAR, CLOUD, NODATA, REACH_M, SEED_WIDTH_M, SHADOW
-from eo.kernels.cloud_objects import margin
+from eo.kernels.cloud_objects import RIM_WIDTH_M, margin
 from eo.kernels.cloud_shadow import projected_shade
 from eo.kernels.cloudiness import scored
 from eo.kernels.known_ground import missing_light, seen_share
@@ -40,8 +40,8 @@ _WHITE = 0.12
 """Least cloudiness of a thick cloud's body."""
 _RIM = 0.4
 """Share of that at its rim."""
-_THIN = 0.025
-"""Reflectance above the empty port of thin cloud, mean over `_WINDOW_M`."""
+_THIN = 0.05
+"""Reflectance above the empty port of thin cloud, mean over `_WINDOW_M`: an opacity of 0.08."""
 _SEEN = 0.75
 """Share of the known pattern under which land is hidden; between two clear looks it was above
 0.85, misregistered by a third of a pixel."""
@@ -51,6 +51,12 @@ _AS_EVER = 0.03
 """Departure of reflectance below which ground looks as it always does."""
 _MOSTLY = 0.8
 """Share of a patch that must look so, and of it that must be known, to be given back."""
+_DARK = 0.7
+"""Darkness, 1 as dark as shade, from which a wide patch of land is shaded."""
+SHADE_WIDTH_M = 60.0
+"""Narrowest shade seen by darkness alone."""
+_LEAST_ASHORE_M2 = 10_000.0
+"""Least area of known land in such a patch."""
 _LEAST_DARK = 0.3
 """Darkness, 1 as dark as shade, below which ground is not shaded."""
 
@@ -72,7 +78,9 @@ class _Departure:
     seen: Array
     """float32, share of the known pattern that is seen; NaN where there is none."""
     depth: Array
-    """float32, darkness, 1 as dark as shade."""
+    """float32, darkness told from scatter, 1 as dark as shade."""
+    lit: Array
+    """bool, no darker than ever, mean over 3 x 3 pixels, where shade would show."""
 
     @classmethod
     def of(
@@ -97,6 +105,13 @@ class _Departure:
         lift = xp.where(known, reflectance[visible] - port.median[visible], zero)
         size = max(3, 2 * round(_WINDOW_M / pixel_m / 2) + 1)
         spread = xp.where(known, port.spread[visible].mean(axis=0), zero)
+        depth, told, shows = missing_light(
+            {"visible": now, "infrared": reflectance[infrared]},
+            {"visible": before, "infrared": port.median[infrared]},
+            {"visible": spread, "infrared": port.spread[infrared]},
+            water=water,
+            spreads=_SPREADS,
+        )
         return cls(
             known=known,
             land=land,
@@ -104,17 +119,8 @@ class _Departure:
             spread=spread,
             bluer=ndi.uniform_filter(lift[0], size) > 0.8 * ndi.uniform_filter(lift[2], size),
             seen=seen_share(now, before, land, window_px=size),
-            depth=xp.where(
-                known,
-                missing_light(
-                    {"visible": now, "infrared": reflectance[infrared]},
-                    {"visible": before, "infrared": port.median[infrared]},
-                    {"visible": spread, "infrared": port.spread[infrared]},
-                    water=water,
-                    spreads=_SPREADS,
-                ),
-                zero,
-            ),
+            depth=xp.where(known & told, depth, zero),
+            lit=known & shows & (box_mean(xp.where(known, depth, zero)) < _LEAST_DARK),
         )
 
 
@@ -168,9 +174,25 @@ def mask_by_port(
         sun_azimuth_grid_deg=sun_azimuth_grid_deg,
         sun_elevation_deg=sun_elevation_deg,
     )
-    if shade is None:
-        return found
+    dark = _wide_dark(look, found, pixel_m)
+    shade = dark if shade is None else dark | shade
     return xp.where(shade & (found == CLEAR), xp.uint8(SHADOW), found)
+
+
+def _wide_dark(look: _Departure, mask: Array, pixel_m: float) -> Array:
+    """Shade of whatever cloud, in the scene or beyond it: wide, over land, and nothing else is.
+
+    Water alone darkens by itself, with the wind; known land does not lose visible light and
+    infrared alike over a hundred metres.
+    """
+    xp, ndi = namespace(mask)
+    dark = (box_mean(look.depth) > _DARK) & (mask != CLOUD) & look.known
+    wide = wide_parts(dark, SHADE_WIDTH_M / 2 / pixel_m)
+    labels, count = ndi.label(wide)
+    ashore = xp.bincount(labels[wide & look.land], minlength=int(count) + 1)
+    keep = ashore * pixel_m**2 >= _LEAST_ASHORE_M2
+    keep[0] = False
+    return keep[labels]
 
 
 def _given_back(mask: Array, look: _Departure) -> Array:
@@ -180,7 +202,7 @@ def _given_back(mask: Array, look: _Departure) -> Array:
     hidden = look.seen < _SEEN
     for kind, as_ever in (
         (CLOUD, (look.excess < usual) & ~hidden),
-        (SHADOW, (look.excess < usual) & (look.depth < _LEAST_DARK)),
+        (SHADOW, (look.excess < usual) & look.lit),
     ):
         told = mask == kind
         labels, count = ndi.label(told)
@@ -213,7 +235,8 @@ def _missed_cloud(
     weak = (grown & (smooth > _RIM * _WHITE)) | (lifted & look.known)
     labels, count = ndi.label(weak | body)
     cloud = touching(labels, int(count), body) & within(body, REACH_M / pixel_m)
-    return margin(cloud, pixel_m)
+    # Ships and piers that touch a cloud are no rim of it.
+    return margin(wide_parts(cloud, RIM_WIDTH_M / 2 / pixel_m) | body, pixel_m)
 
 
 def _thin(xp: Any, ndi: Any, look: _Departure, pixel_m: float) -> tuple[Array, Array]:
