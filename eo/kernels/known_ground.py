@@ -68,7 +68,7 @@ def missing_light(
     *,
     water: Array,
     spreads: float,
-) -> tuple[Array, Array]:
+) -> tuple[Array, Array, Array]:
     """Return how much darker than it is known each pixel is, and where shade would show.
 
     Parameters
