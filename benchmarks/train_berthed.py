@@ -1,32 +1,38 @@
-"""Train the model that tells ships along quays, and say how well it does on ports left out.
+"""Train what tells ships from quays, and say how well it does on ports left out.
 
-    python benchmarks/train_berthed.py ../shared/data/ports-s2 [--write]
+    python benchmarks/train_berthed.py ../shared/data/ports-s2 [--write] [--bands swir16]
 
-Reads every port of the folder, makes the candidates of `eo.stages.berthed`, calls those that
-overlap a labelled outline by more than half ships and those below 0.3 none. Each port weighs by
-its number of labels, and its other candidates together as much as 1500. The figures printed are
-for models that never saw the port. `--write` trains on all and writes `berthed_model.json`.
+Data: every `<port>/` of the folder: blue, green, red, nir, swir16 as COG, `item.json`, and
+`labels.geojson`, outlines drawn by people. The candidates of `eo.stages.berthed` that overlap an
+outline by more than half are ships, those below 0.3 none; each port weighs by its number of
+labels, and its other candidates together as much as 1500.
+
+The figures are of models that never saw the port. What makes scores chances for a port is learnt
+from the labels of the others alone, each told by a model that did not see it.
+`--write` trains on all ports and writes `eo/stages/berthed_model.json`, and the figures to
+`benchmarks/results/vessels_ports.json`.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import rasterio
 import shapely
+from port_scores import f1, matches, off_quay, reliability, rmse, score, sides
 from rasterio.warp import Resampling, reproject
 
 from eo.core.grid import LONLAT, Grid, grid_over, project_geometry
-from eo.core.records import Target
 from eo.kernels.hullfit import Box
-from eo.stages import berthed, classify, detect, pixels
+from eo.stages import afloat, berthed, classify, consensus, detect, pixels
 
 BANDS = ("blue", "green", "red", "nir", "swir16")
-PENALTY = 3.0
+PENALTY = 100.0
 FULL_SCALE = 65535.0
 
 Port = tuple[Grid, Any, list[Any]]
@@ -94,51 +100,158 @@ def train(sets: list[Candidates]) -> classify.Model:
     design = terms.copy()
     middle = terms[:, 1:].mean(axis=0)
     design[:, 1:] = (terms[:, 1:] - middle) / size
-    beta = np.zeros(design.shape[1])
-    penalty = np.full(design.shape[1], 1 / 0.003)
-    penalty[0] = 0
-    for _ in range(30):
-        p = 1 / (1 + np.exp(-np.clip(design @ beta, -30, 30)))
-        gradient = design.T @ (w * (y - p)) - penalty * beta
-        hessian = (design * (w * p * (1 - p))[:, None]).T @ design + np.diag(penalty + 1e-9)
-        step = np.linalg.solve(hessian, gradient)
-        beta += step
-        if np.abs(step).max() < 1e-5:
-            break
+    beta = newton(design, y, w, PENALTY)
     weights = np.concatenate([[beta[0] - (beta[1:] * middle / size).sum()], beta[1:] / size])
     return classify.Model(centre=centre, scale=scale, weights=weights)
 
 
-def score(targets: tuple[Target, ...], shapes: list[Any]) -> Any:
-    """Return hits, false and missed.
-
-    One to one, centre within a quarter of the length (30 m) or IoU 0.2; below 60 m neither way.
-    """
-    outlines = [shapely.Polygon(t.hull.outline) for t in targets]
-    lengths = [long_side(s) for s in shapes]
-    pairs = []
-    for i, outline in enumerate(outlines):
-        for j, shape in enumerate(shapes):
-            centre = shapely.Point(targets[i].hull.x_m, targets[i].hull.y_m)
-            away = centre.distance(shape.centroid)
-            iou = outline.intersection(shape).area / outline.union(shape).area
-            if away <= max(30, lengths[j] / 4) or iou >= 0.2:
-                pairs.append((away - 1000 * iou, i, j))
-    taken, found = {}, {}
-    for _, i, j in sorted(pairs):
-        if i not in taken and j not in found:
-            taken[i], found[j] = j, i
-    long = [t.hull.length_m >= 60 for t in targets]
-    hits = sum(long[i] and lengths[j] >= 60 for i, j in taken.items())
-    false = sum(is_long and i not in taken for i, is_long in enumerate(long))
-    missed = sum(n >= 60 and not (j in found and long[found[j]]) for j, n in enumerate(lengths))
-    return np.array([hits, false, missed])
+def newton(design: Any, y: Any, w: Any, penalty: float) -> Any:
+    """Return the coefficients of a ridge-penalised logistic regression; the first is free."""
+    beta = np.zeros(design.shape[1])
+    ridge = np.full(design.shape[1], penalty)
+    ridge[0] = 0
+    for _ in range(30):
+        p = 1 / (1 + np.exp(-np.clip(design @ beta, -30, 30)))
+        gradient = design.T @ (w * (y - p)) - ridge * beta
+        hessian = (design * (w * p * (1 - p))[:, None]).T @ design + np.diag(ridge + 1e-9)
+        step = np.linalg.solve(hessian, gradient)
+        beta += step
+        if np.abs(step).max() < 1e-5:
+            break
+    return beta
 
 
-def long_side(shape: Any) -> float:
-    """Return the longer side of the smallest rectangle about an outline."""
-    points = np.array(shapely.minimum_rotated_rectangle(shape).exterior.coords)
-    return float(np.hypot(*np.diff(points[:3], axis=0).T).max())
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Told:
+    """One port as the models see it."""
+
+    grid: Grid
+    shapes: list[Any]
+    scene: pixels.Pixels
+    boxes: list[Box]
+    candidates: Candidates
+
+
+def told(port: Port, bands: tuple[str, ...]) -> Told:
+    """Return a port with its candidates, some bands of it alone."""
+    grid, image, shapes = port
+    image = image[: len(bands)]
+    mask = np.isfinite(image).all(axis=0).astype(np.uint8)
+    scene = pixels.scene_pixels(image, bands, mask, grid.pixel_m)
+    boxes, features = berthed.berthed_candidates(scene)
+    known = (features, overlaps(boxes, grid, shapes), len(shapes))
+    return Told(grid=grid, shapes=shapes, scene=scene, boxes=boxes, candidates=known)
+
+
+def rows_of(port: Told, model: classify.Model) -> list[tuple[bool, float, bool]]:
+    """Return (alongside, score, is a ship) of what one port shows, before calibration."""
+    chance = model.probability(port.candidates[0])
+    hulls = consensus.agreed_hulls(port.boxes, chance)
+    quay = [
+        afloat.Found(box=h.box, probability=h.support, alongside=True)
+        for h in hulls
+        if h.support > 0.02
+    ]
+    free = afloat.afloat(port.scene)
+    sure = [f for f in free if f.probability > 0.6]
+    rows = []
+    for group, alongside in ((free, False), (detect.distinct([*sure, *quay]), True)):
+        targets = [detect.target_of(f, port.scene, port.grid, port.grid.window) for f in group]
+        taken = matches(targets, port.shapes)
+        for i, one in enumerate(group):
+            if one.alongside == alongside and (alongside or targets[i].hull.length_m >= 50):
+                rows.append((alongside, one.probability, i in taken))
+    return rows
+
+
+def line(rows: list[tuple[bool, float, bool]], alongside: bool) -> tuple[float, float]:
+    """Return slope and offset that make scores chances."""
+    score_, true = np.array([r[1:] for r in rows if r[0] == alongside], float).T
+    inner = np.clip(score_, 1e-4, 1 - 1e-4)
+    odds = np.log(inner / (1 - inner))
+    beta = newton(np.stack([np.ones_like(odds), odds], axis=1), true, np.ones_like(odds), 0.5)
+    return round(float(beta[1]), 3), round(float(beta[0]), 3)
+
+
+def with_lines(model: classify.Model, rows: list[tuple[bool, float, bool]]) -> classify.Model:
+    """Return the model with its scores made chances by rows of ports it did not see."""
+    return replace(model, alongside=line(rows, True), afloat=line(rows, False))
+
+
+def cross_validated(ports: dict[str, Told]) -> tuple[dict[str, classify.Model], classify.Model]:
+    """Return a model for each port left out, and one of all ports."""
+    every = set(ports)
+
+    def fitted(names: set[str]) -> classify.Model:
+        return train([ports[n].candidates for n in sorted(names)])
+
+    single = {n: fitted(every - {n}) for n in ports}
+    rows = {n: rows_of(ports[n], single[n]) for n in ports}
+    left_out = {
+        n: with_lines(single[n], [r for m in sorted(every - {n}) for r in rows[m]]) for n in ports
+    }
+    return left_out, with_lines(fitted(every), [r for n in sorted(ports) for r in rows[n]])
+
+
+def judged(ports: dict[str, Port], told_: dict[str, Told], models: dict[str, Any]) -> Any:
+    """Return the figures of ports told by models that never saw them."""
+    out: dict[str, Any] = {"ports": {}}
+    total, said, errors, off = np.zeros(3, int), [], [], []
+    for name, (grid, planes, shapes) in ports.items():
+        bands = told_[name].scene.bands
+        image = planes[: len(bands)]
+        mask = np.isfinite(image).all(axis=0).astype(np.uint8)
+        found = detect.find_targets(
+            image, bands, mask, reference=None, grid=grid, window=grid.window, model=models[name]
+        ).targets
+        counts = score(found, shapes)
+        total += counts
+        taken = matches(list(found), shapes)
+        away = off_quay(shapes, told_[name].scene, grid)
+        for i, target in enumerate(found):
+            if target.hull.length_m < 60:
+                continue
+            said.append((target.confidence, i in taken))
+            if i in taken:
+                long, wide = sides(shapes[taken[i]])
+                errors.append(
+                    (target.hull.length_m - long, target.hull.beam_m - wide, taken[i] in away)
+                )
+        long_hits = {j for i, j in taken.items() if found[i].hull.length_m >= 60}
+        off += [(sides(shapes[j])[0], j in long_hits, j in taken.values()) for j in away]
+        out["ports"][name] = figures(counts)
+        print(report(name, counts))
+    print(report("all, each left out", total))
+    out["all"] = figures(total)
+    wrong = np.array(errors)
+    out["length_rmse_m"] = round(rmse(wrong[:, 0]), 1)
+    out["length_bias_m"] = round(float(wrong[:, 0].mean()), 1)
+    out["length_median_error_m"] = round(float(np.median(abs(wrong[:, 0]))), 1)
+    out["beam_rmse_m"] = round(rmse(wrong[:, 1]), 1)
+    out["beam_bias_m"] = round(float(wrong[:, 1].mean()), 1)
+    away_ = np.array(off)
+    out["off_quay"] = {
+        "labels": len(away_),
+        "found": int(away_[:, 2].sum()),
+        "found_and_measured_60_m": int(away_[:, 1].sum()),
+        "labels_100_m": int((away_[:, 0] >= 100).sum()),
+        "found_100_m": int(away_[away_[:, 0] >= 100, 1].sum()),
+    }
+    out["reliability"] = reliability(*zip(*said, strict=True))
+    print(json.dumps({k: v for k, v in out.items() if k != "ports"}, indent=None))
+    return out
+
+
+def figures(counts: Any) -> dict[str, Any]:
+    """Return hits, false, missed and F1 by name."""
+    hits, false, missed = (int(c) for c in counts)
+    return {"hits": hits, "false": false, "missed": missed, "f1": round(f1(counts), 3)}
+
+
+def report(name: str, counts: Any) -> str:
+    """Return one line of figures."""
+    hits, false, missed = counts
+    return f"{name:20s} hits {hits:3d} false {false:3d} missed {missed:3d} F1 {f1(counts):.3f}"
 
 
 def main() -> None:
@@ -146,49 +259,47 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--write", action="store_true")
+    parser.add_argument("--bands", nargs="*", default=list(classify.BAND_SETS))
     args = parser.parse_args()
     ports = {f.parent.name: read_port(f.parent) for f in sorted(args.folder.glob("*/item.json"))}
-    sets = {}
-    for name, (grid, image, shapes) in ports.items():
-        mask = np.isfinite(image).all(axis=0).astype(np.uint8)
-        scene = pixels.scene_pixels(image, BANDS, mask, grid.pixel_m)
-        boxes, features = berthed.berthed_candidates(scene)
-        sets[name] = (features, overlaps(boxes, grid, shapes), len(shapes))
-    total = np.zeros(3, int)
-    for name, (grid, image, shapes) in ports.items():
-        model = train([s for other, s in sets.items() if other != name])
-        mask = np.isfinite(image).all(axis=0).astype(np.uint8)
-        result = detect.find_targets(
-            image, BANDS, mask, reference=None, grid=grid, window=grid.window, model=model
-        )
-        counts = score(result.targets, shapes)
-        total += counts
-        print(report(name, counts))
-    print(report("all, each left out", total))
+    models, results = {}, {}
+    for name in args.bands:
+        print(f"bands: {name}")
+        seen = {n: told(p, classify.BAND_SETS[name]) for n, p in ports.items()}
+        left_out, whole = cross_validated(seen)
+        results[name] = judged(ports, seen, left_out)
+        models[name] = stored(whole, results[name])
     if args.write:
-        model = train(list(sets.values()))
-        data = {
-            "features": list(berthed.FEATURES),
-            "trained_on": sorted(ports),
-            "left_out_f1": round(float(f1(total)), 3),
-            "centre": [float(f"{v:.6g}") for v in model.centre],
-            "scale": [float(f"{v:.6g}") for v in model.scale],
-            "weights": [float(f"{v:.6g}") for v in model.weights],
-        }
-        out = Path(classify.__file__).with_name("berthed_model.json")
-        out.write_text(json.dumps(data, indent=0) + "\n")
-        print(f"wrote {out.name}")
+        write(models, results, sorted(ports))
 
 
-def f1(counts: Any) -> float:
-    """Return F1 of hits, false, missed."""
-    return 2 * counts[0] / max(2 * counts[0] + counts[1] + counts[2], 1)
+def stored(model: classify.Model, figures_: Any) -> dict[str, Any]:
+    """Return a model as it is written."""
+    return {
+        "left_out_f1": figures_["all"]["f1"],
+        "alongside": model.alongside,
+        "afloat": model.afloat,
+        **{k: rounded(getattr(model, k)) for k in ("centre", "scale", "weights")},
+    }
 
 
-def report(name: str, counts: Any) -> str:
-    """Return one line of figures."""
-    hits, false, missed = counts
-    return f"{name:20s} hits {hits:3d} false {false:3d} missed {missed:3d} F1 {f1(counts):.3f}"
+def rounded(values: Any) -> list[float]:
+    """Return numbers with as many digits as matter."""
+    return [float(f"{v:.5g}") for v in values]
+
+
+def write(models: Any, results: Any, ports: list[str]) -> None:
+    """Write the models beside the code that uses them, and the figures; others stay."""
+    out = Path(classify.__file__).with_name("berthed_model.json")
+    place = Path(__file__).parent / "results" / "vessels_ports.json"
+    old = json.loads(out.read_text()) if out.is_file() else {}
+    if tuple(old.get("features", ())) == berthed.FEATURES and old.get("trained_on") == ports:
+        models = old.get("models", {}) | models
+        results = (json.loads(place.read_text()) if place.is_file() else {}) | results
+    data = {"features": list(berthed.FEATURES), "trained_on": ports, "models": models}
+    out.write_text(json.dumps(data, separators=(",", ":")) + "\n")
+    place.write_text(json.dumps(results, indent=1) + "\n")
+    print(f"wrote {out.name} and {place.name}")
 
 
 if __name__ == "__main__":

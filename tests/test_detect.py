@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import math
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -135,10 +136,12 @@ def test_the_same_scene_gives_the_same_targets(port):
 @pytest.fixture(scope="module")
 def trainer():
     path = Path(__file__).parents[1] / "benchmarks" / "train_berthed.py"
+    sys.path.insert(0, str(path.parent))
     spec = importlib.util.spec_from_file_location("train_berthed", path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    return module
+    yield module
+    sys.path.remove(str(path.parent))
 
 
 @pytest.mark.data

@@ -53,6 +53,8 @@ class Box:
     """Deviation of the edge points of the rougher side from a straight line."""
     sides: tuple[bool, bool] = (True, True)
     """Whether each side (towards -v, +v) was seen as an edge."""
+    wake: int = 0
+    """End beyond which foam trails, and which was cut off there: +1 (along the axis), -1, or 0."""
 
     @property
     def along(self) -> tuple[float, float]:

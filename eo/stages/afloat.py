@@ -24,13 +24,11 @@ from eo.stages.parting import (
 )
 from eo.stages.pixels import Pixels
 
-__all__ = ["LEAST_CHANCE", "LEAST_LENGTH_M", "Found", "afloat", "boxes_of", "hull_shape"]
+__all__ = ["LEAST_LENGTH_M", "LEAST_SCORE", "Found", "afloat", "boxes_of", "hull_shape"]
 
 LEAST_LENGTH_M = 25.0
-LEAST_CHANCE = 0.66
-"""Objects of 60 m or more that are less likely ships are not told; craft may be unsure."""
-_LEAST_CHANCE_VISIBLE = 0.75
-"""The same without infrared, where foam, barges and pieces of shore are told less well."""
+LEAST_SCORE = 0.2
+"""Score below which an object is not told at all."""
 _LARGEST_M2 = 460.0 * 70.0
 """Plan area of the largest ships afloat: more is land."""
 _LEAST_M2 = 150.0
@@ -39,6 +37,8 @@ _SEAM_M = 3.0
 """A fringe this wide along a fitted hull is her own blur."""
 _SLIM = 7.2
 """Length over beam that few tankers exceed: 7.1 is the 95th percentile of those broadcast."""
+_STOUTEST, _STOUTEST_UNDER_WAY = 2.6, 1.9
+"""Least length over breadth; breadth without half a pixel of blur."""
 _STOUT = 4.6
 """Length over breadth below which an object may be two hulls side by side."""
 
@@ -50,16 +50,15 @@ class Found:
     box: Box
     """In the window's pixels."""
     probability: float
-    """Chance that it is a ship."""
+    """Chance that it is a ship; from :func:`afloat` a score, not yet calibrated."""
     alongside: bool = False
     """Whether it lies against a quay."""
 
 
 def afloat(scene: Pixels) -> list[Found]:
-    """Return objects that have water all around and look like vessels."""
+    """Return objects that have water all around and look like vessels, with a score each."""
     labels, _ = ndi.label(_solid(scene), structure=np.ones((3, 3)))
     labels = rejoin(labels, scene)
-    least = LEAST_CHANCE if "nir" in scene.bands else _LEAST_CHANCE_VISIBLE
     found = []
     for index, where in enumerate(ndi.find_objects(labels), start=1):
         if where is None:
@@ -67,7 +66,7 @@ def afloat(scene: Pixels) -> list[Found]:
         member, seen = bridged(labels[where] == index, where, scene)
         for box in boxes_of(member, where, seen):
             chance = _chance(box, seen)
-            if chance >= (least if box.length_px * scene.pixel_m >= 60 else 0.2):
+            if chance >= LEAST_SCORE:
                 found.append(Found(box=box, probability=chance))
     return found
 
@@ -100,6 +99,8 @@ def _hull_and_craft(member: Array, where: tuple[slice, slice], scene: Pixels) ->
         if len(parts) > 1:
             fits = [_fit(part, member, where, scene) for part in parts]
             return [box for box in fits if box is not None]
+    if main.wake:
+        return [main]
     return [main, *_craft(main, member, where, scene)]
 
 
@@ -141,11 +142,13 @@ def _craft(main: Box, member: Array, where: tuple[slice, slice], scene: Pixels) 
 
 
 def hull_shape(box: Box, pixel_m: float) -> bool:
-    """Whether a box has a ship's size and proportions."""
+    """Whether a box has a ship's size and proportions; foam makes a hull under way look stout."""
     length, width = box.length_px * pixel_m, box.width_px * pixel_m
     # Small craft are blurred by the pixel: their breadth says less.
     sharp = length / max(width - 0.5 * pixel_m, 0.5 * pixel_m, 1.0)
-    if not (LEAST_LENGTH_M <= length <= 430 and 4.0 <= width <= 72 and sharp >= 2.6):
+    if not (LEAST_LENGTH_M <= length <= 430 and 4.0 <= width <= 72):
+        return False
+    if sharp < (_STOUTEST_UNDER_WAY if box.wake else _STOUTEST):
         return False
     # Breakwaters, booms and foam are thinner than any ship as long as they are.
     return length / width <= 10.0
@@ -173,7 +176,7 @@ def _chance(box: Box, scene: Pixels) -> float:
         nir, red = (colour[scene.bands.index(b)] for b in ("nir", "red"))
         leafy = (nir - red) / max(abs(nir) + abs(red), 0.02)
     tail, soft = fade(box, scene), softness(box, scene)
-    if fill < 0.6 or height < 1.3 or dirty > 0.45 or leafy > 0.45 or tail > 0.65:
+    if fill < 0.6 or height < 0.65 or dirty > 0.45 or leafy > 0.45 or tail > 0.65:
         return 0.0
     clear = float((ring0 * scene.clear[around]).sum() / max(float(ring0.sum()), 1e-6))
     length, width = box.length_px, box.width_px
@@ -181,10 +184,14 @@ def _chance(box: Box, scene: Pixels) -> float:
     score = 2.0 + np.log(height / 2) + 4 * (fill - 0.75)
     score -= 4 * max(dirty - 0.12, 0) + 3 * max(leafy - 0.2, 0)
     score -= 8 * max(soft - 0.06, 0) + 8 * max(tail - 0.2, 0)
+    ragged, stout = box.roughness_px, length / max(width - 0.5, 0.5)
+    if box.wake:
+        # Foam along her sides; but nothing else has a sharp head and a tail.
+        score, ragged, stout = score + 0.5, min(ragged, 0.25), max(stout, 4.2)
     # White in every band and ragged: a scrap of cloud. White ships have straight sides.
     white = min(max((float(colour.min()) - 0.2) / 0.15, 0.0), 1.0)
-    score -= 5 * max(box.roughness_px - 0.25, 0) + 12 * white * max(box.roughness_px - 0.3, 0)
-    score -= 2.5 * max(4.2 - length / max(width - 0.5, 0.5), 0) + 2 * max(length / width - _SLIM, 0)
+    score -= 5 * max(ragged - 0.25, 0) + 12 * white * max(ragged - 0.3, 0)
+    score -= 2.5 * max(4.2 - stout, 0) + 2 * max(length / width - _SLIM, 0)
     score -= 8 * max(0.95 - clear, 0)
     if length * scene.pixel_m >= 60:
         # The slimmest coasters of 60 m have 10 m of beam; blur leaves nothing below 1.3 pixels.

@@ -143,6 +143,11 @@ def _sample(images: list[Array], boxes: list[Box], u: Array, v: Array) -> list[A
 
 _DEPTH_M = np.arange(-77.5, 90.0, 5.0)
 _BEYOND_M = np.array([7.5, 12.5, 17.5, 22.5, 32.5])
+_OUTER_STRIP_M = np.array([5.0, 9.0, 13.0, 17.0, 21.0])
+"""Depths from the outer side at which her ends are looked for."""
+_INWARD_M, _ONWARD_M = 30.0, 50.0
+"""How far an end may lie within and beyond the straight side."""
+_END_COVER = 0.5
 _INNER = 20
 """Samples along the hull."""
 
@@ -156,7 +161,7 @@ def berthed_candidates(scene: Pixels) -> tuple[list[Box], Array]:
         Boxes, and float64 (box, feature) in the order of :data:`FEATURES`.
     """
     px = scene.pixel_m
-    chords = shore_chords(scene)
+    chords = _to_the_ends(shore_chords(scene), scene)
     if not chords:
         return [], np.empty((0, len(FEATURES)))
     half = np.array([c.length_px for c in chords]) * px / 2
@@ -185,6 +190,38 @@ def berthed_candidates(scene: Pixels) -> tuple[list[Box], Array]:
             row, col = chords[k].at(0.0, beam / px / 2)
             boxes.append(replace(chords[k], row=row, col=col, width_px=beam / px))
     return boxes, np.concatenate(rows) if rows else np.empty((0, len(FEATURES)))
+
+
+def _to_the_ends(chords: list[Box], scene: Pixels) -> list[Box]:
+    """Move the ends of stretches to where the outer strip of a hull would end.
+
+    The straight side is shorter than the ship: bow and stern lie beyond it, nearer to the quay.
+    An end that no water follows stays.
+    """
+    if not chords:
+        return []
+    px = scene.pixel_m
+    half = np.array([c.length_px for c in chords]) / 2
+    past = np.arange(-_INWARD_M, _ONWARD_M + 1e-6, 2.5)
+    ends = []
+    for sign in (-1.0, 1.0):
+        u = sign * (half[:, None] + past / px)
+        (cover,) = _sample([scene.cover], chords, u, _OUTER_STRIP_M / px)
+        low = cover < _END_COVER
+        stays = low.copy()
+        stays[:, :-1] &= low[:, 1:]
+        first = np.where(stays.any(axis=1), stays.argmax(axis=1), -1)
+        where = np.where(first > 0, past[np.maximum(first, 0)] - 1.25, np.nan)
+        # One row alone may run along a fender or a crane.
+        order = np.sort(np.where(np.isnan(where), -np.inf, where), axis=1)
+        found = order[:, -2]
+        ends.append(half + np.where(np.isfinite(found), found, 0.0) / px)
+    astern, ahead = ends
+    moved = []
+    for chord, back, front in zip(chords, astern, ahead, strict=True):
+        row, col = chord.at((front - back) / 2, 0.0)
+        moved.append(replace(chord, row=row, col=col, length_px=float(front + back)))
+    return [c for c in moved if _SHORTEST_M <= c.length_px * px <= _LONGEST_M]
 
 
 def _worth_a_look(cover: Array) -> Array:

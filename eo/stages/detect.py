@@ -16,17 +16,23 @@ from eo.core.xp import Array, to_host
 from eo.kernels.hullfit import Box, box_weights
 from eo.stages.afloat import Found, afloat
 from eo.stages.berthed import berthed_candidates
-from eo.stages.classify import Model, shipped_model
+from eo.stages.classify import Model, band_set, calibrated, shipped_model
+from eo.stages.consensus import agreed_hulls, covers
+from eo.stages.decks import tanker_chance
 from eo.stages.hulls import bow_sign, box_to_hull
-from eo.stages.mooring import seen_clear, sharpened
+from eo.stages.mooring import in_proportion, seen_clear, sharpened
 from eo.stages.pixels import Pixels, against, coarser, scene_pixels
 from eo.stages.reference import Reference, empty_port_pixels, port_water
 
-__all__ = ["DetectResult", "find_targets"]
+__all__ = ["DetectResult", "distinct", "find_targets", "target_of"]
 
-_LEAST_CHANCE = 0.5
-_LEAST_CHANCE_VISIBLE = 0.93
-"""Without infrared the model for quays is blind to half of what it learnt: only clear cases."""
+_LEAST_CHANCE = 0.35
+"""Chance from which a ship is told: near half of the best F1, where F1 is largest."""
+_LEAST_CHANCE_CRAFT = 0.1
+_SHIP_M = 60.0
+_SURELY_TANKER = 0.7
+_CUT_SD = 0.5
+"""Spread of a length, as a share of it, where an end lies beyond the pixels or under cloud."""
 _SHORE_PIXEL_M = 10.0
 """Pixel at which shores are searched: the one the model was trained at."""
 
@@ -91,19 +97,18 @@ def find_targets(
     scene = scene_pixels(
         reflectance, bands, mask, grid.pixel_m, sun_azimuth_grid_deg=sun_azimuth_grid_deg
     )
-    model = model or shipped_model()
+    model = model or shipped_model(band_set(bands))
     if reference is None:
-        least = _LEAST_CHANCE if "nir" in bands else _LEAST_CHANCE_VISIBLE
-        found = _distinct([*afloat(scene), *_alongside(scene, model, least)])
+        found = distinct([*_afloat(scene, model), *_alongside(scene, model, _LEAST_CHANCE)])
         water = scene.water
     else:
         colour, cover = empty_port_pixels(reference, bands, grid.pixel_m)
         water = port_water(reference, grid.pixel_m)
-        departed = afloat(against(scene, colour, cover))
+        departed = _afloat(against(scene, colour, cover), model)
         looks = float(np.median(to_host(reference.clear_looks)))
-        found = _distinct([*departed, *_alongside(scene, model, _chance_beside(looks))])
+        found = distinct([*departed, *_alongside(scene, model, _chance_beside(looks))])
     view = {"off_nadir_deg": off_nadir_deg, "view_azimuth_grid_deg": view_azimuth_grid_deg}
-    targets = [_target(f, scene, grid=grid, window=window, view=view) for f in found]
+    targets = [target_of(f, scene, grid, window, **view) for f in found]
     targets.sort(key=lambda t: (-t.hull.length_m, t.hull.x_m, t.hull.y_m))
     return DetectResult(targets=tuple(targets), water=water)
 
@@ -116,20 +121,30 @@ def _chance_beside(looks: float) -> float:
     return _LEAST_CHANCE if looks < 3 else min(0.8 + 0.02 * looks, 1.01)
 
 
+def _afloat(scene: Pixels, model: Model) -> list[Found]:
+    """Objects with water all around, their scores made chances."""
+    found = []
+    for one in afloat(scene):
+        chance = calibrated(one.probability, model.afloat)
+        small = one.box.length_px * scene.pixel_m < _SHIP_M
+        if chance >= (_LEAST_CHANCE_CRAFT if small else _LEAST_CHANCE):
+            found.append(replace(one, probability=chance))
+    return found
+
+
 def _alongside(scene: Pixels, model: Model, least: float) -> list[Found]:
     """Hulls along quays, searched at the pixel size that the model knows."""
     factor = max(1, round(_SHORE_PIXEL_M / scene.pixel_m))
-    coarse = coarser(scene, factor)
-    boxes, features = berthed_candidates(coarse)
-    chance = model.probability(features)
+    boxes, features = berthed_candidates(coarser(scene, factor))
     found = []
-    for k in np.flatnonzero(chance >= least):
-        coarse_box = _finer(boxes[k], factor)
-        if not seen_clear(coarse_box, scene):
+    for hull in agreed_hulls(boxes, model.probability(features)):
+        chance = calibrated(hull.support, model.alongside)
+        coarse_box = _finer(in_proportion(hull.box, scene.pixel_m * factor), factor)
+        if chance < least or not seen_clear(coarse_box, scene):
             continue
         box = sharpened(coarse_box, scene) if factor > 1 else coarse_box
         if box is not None:
-            found.append(Found(box=box, probability=float(chance[k]), alongside=True))
+            found.append(Found(box=box, probability=chance, alongside=True))
     return found
 
 
@@ -142,42 +157,59 @@ def _finer(box: Box, factor: int) -> Box:
         col=box.col * factor + shift,
         length_px=box.length_px * factor,
         width_px=box.width_px * factor,
-        length_sd_px=1.5 * factor,
-        width_sd_px=0.6 * factor,
+        length_sd_px=box.length_sd_px * factor,
+        width_sd_px=box.width_sd_px * factor,
     )
 
 
-def _distinct(found: list[Found]) -> list[Found]:
+def distinct(found: list[Found]) -> list[Found]:
     """Keep the likeliest of boxes that cover each other; afloat ones, better known, first."""
     ordered = sorted(found, key=lambda f: (f.alongside, -f.probability, f.box.row, f.box.col))
     kept: list[Found] = []
     for one in ordered:
-        if not any(_covers(one.box, other.box) or _covers(other.box, one.box) for other in kept):
+        if not any(covers(one.box, other.box) or covers(other.box, one.box) for other in kept):
             kept.append(one)
     return kept
 
 
-def _covers(one: Box, other: Box) -> bool:
-    """Whether the centre of `other` lies in `one`, or close to its side."""
-    dr, dc = other.row - one.row, other.col - one.col
-    u = abs(dr * one.along[0] + dc * one.along[1])
-    v = abs(dr * one.across[0] + dc * one.across[1])
-    return u < 0.5 * one.length_px and v < 0.5 * one.width_px + 0.35 * other.width_px
-
-
-def _target(
-    found: Found, scene: Pixels, *, grid: Grid, window: Window, view: dict[str, float | None]
+def target_of(
+    found: Found, scene: Pixels, grid: Grid, window: Window, **view: float | None
 ) -> Target:
-    box = found.box
-    bow = bow_sign(scene.rise, scene.cover, box)
+    """Return what was found as a vessel on the map; `view` as :func:`find_targets` has it."""
+    box = _open_ended(found.box, scene)
+    bow = -box.wake or bow_sign(scene.rise, scene.cover, box)
     hull = box_to_hull(box, grid=grid, window=window, bow=bow, **view)
-    weights, where = box_weights(scene.cover.shape, box, grow_px=2.0)
-    clear = float((weights * scene.clear[where]).sum() / max(weights.sum(), 1e-6))
-    small = hull.length_m < 60
+    small = hull.length_m < _SHIP_M
+    tanker_p = tanker_chance(hull, box, scene)
+    kind = "tanker" if tanker_p >= _SURELY_TANKER else "unknown"
     return Target(
         hull=hull,
         confidence=found.probability if not small else min(found.probability, 0.3),
-        vessel_class="tug" if small and hull.length_m < 40 else "small" if small else "unknown",
-        tanker_p=0.02 if small else 0.35,
-        clear_fraction=clear,
+        vessel_class="tug" if small and hull.length_m < 40 else "small" if small else kind,
+        tanker_p=tanker_p,
+        clear_fraction=_clear_share(box, scene),
     )
+
+
+def _clear_share(box: Box, scene: Pixels) -> float:
+    """Share of a hull and two pixels around it that is seen clear; beyond the pixels none is."""
+    weights, where = box_weights(scene.clear.shape, box, grow_px=2.0)
+    seen = float((weights * scene.clear[where]).sum())
+    margin = round(box.length_px) + 4
+    height, width = scene.clear.shape
+    moved = replace(box, row=box.row + margin, col=box.col + margin)
+    whole, _ = box_weights((height + 2 * margin, width + 2 * margin), moved, grow_px=2.0)
+    return seen / max(float(whole.sum()), 1e-6)
+
+
+def _open_ended(box: Box, scene: Pixels) -> Box:
+    """Return the box with a wide length where pixels end at one of its ends: she may go on."""
+    height, width = scene.clear.shape
+    for sign in (-1, 1):
+        for v in (-0.25, 0.0, 0.25):
+            row, col = box.at(sign * (box.length_px / 2 + 1.5), v * box.width_px)
+            r, c = round(row), round(col)
+            if not (0 <= r < height and 0 <= c < width and scene.clear[r, c]):
+                spread = max(box.length_sd_px, _CUT_SD * box.length_px)
+                return replace(box, length_sd_px=spread)
+    return box

@@ -35,6 +35,20 @@ _PLAIN_GAP_M = 10.0
 _BRIDGE = 0.75
 """Breadth of what is closed between hull and house, over theirs."""
 _STEP_PX = 0.5
+_TAIL_FADES = 0.3
+"""Brightness beyond an end over that inside from which foam runs out there; see :func:`fade`."""
+_HEAD_ENDS = 0.3
+"""The same at the head: breakers and cloud end gently all round, and are no ship and her wake."""
+_DIMS = 0.9
+"""Level of a quarter over that of the one before from which an object dims on the way."""
+_TAIL_DIMMER = 0.75
+"""Level of the last quarter over the head's below which it may be foam."""
+_RESOLVED_M = 5.0
+"""Pixel up to which foam shows as wide as it is."""
+_LAUNCH = 2.2
+"""Length over breadth of what churns up foam that dims from the stem on."""
+_HEAD_LEVEL = 0.5
+"""Share of the head's level down to which it is hull."""
 
 Piece = tuple[Array, tuple[slice, slice]]
 
@@ -253,21 +267,27 @@ def bridged(member: Array, where: tuple[slice, slice], scene: Pixels) -> tuple[A
 def fade(box: Box, scene: Pixels) -> float:
     """Return how gently the object ends: brightness just beyond its ends over that just inside.
 
-    The larger of both ends. Hulls end within two pixels and give below 0.3; foam fades over tens
-    of metres and gives more than 0.5.
+    The larger of both ends; an end from which a wake was cut counts not. Hulls end within two
+    pixels and give below 0.3; foam fades over tens of metres and gives more than 0.5.
     """
+    astern, ahead = _fades(box, scene)
+    return max(0.0 if box.wake < 0 else astern, 0.0 if box.wake > 0 else ahead)
+
+
+def _fades(box: Box, scene: Pixels) -> tuple[float, float]:
+    """Brightness beyond over that inside, at the end against the axis and at that along it."""
     beyond = max(0.12 * box.length_px, 2.0)
     v = np.linspace(-0.25, 0.25, 5) * box.width_px
     half = box.length_px / 2
-    worst = 0.0
+    both = []
     for sign in (-1.0, 1.0):
         outside = np.arange(half + 1.0, half + 1.0 + beyond, _STEP_PX) * sign
         inside = np.arange(half - 1.0 - beyond, half - 1.0, _STEP_PX) * sign
         # The least of what follows: another ship may lie beyond a gap.
         out = float(np.median(frame(scene.rise, box, outside, v), axis=1).min())
         into = float(np.median(frame(scene.rise, box, inside, v)))
-        worst = max(worst, out / max(into, 1e-3))
-    return worst
+        both.append(out / max(into, 1e-3))
+    return both[0], both[1]
 
 
 def softness(box: Box, scene: Pixels) -> float:
@@ -289,29 +309,63 @@ def softness(box: Box, scene: Pixels) -> float:
 
 
 def without_wake(box: Box, scene: Pixels) -> Box:
-    """Cut off a tail of foam that fades out: the hull is the bright head of it.
+    """Cut off a tail of foam: the hull is the bright head of it.
 
-    Where the object's brightness falls steadily from one end to the other and runs out beyond
-    the far one, only a head as long as a launch of that breadth is kept; where a uniform hull
-    drops to a faint tail, the tail goes.
+    One end is sharp, and from there the object either dims quarter by quarter or is dimmer than
+    its head and runs out gently. The hull is what rises to half of the head's level. A dark deck
+    behind a white house is no tail: it neither dims on the way nor ends gently.
     """
-    if box.length_px < 6:
-        return box
-    u = np.arange(-box.length_px / 2, box.length_px / 2 + _STEP_PX, _STEP_PX)
-    v = np.linspace(-0.3, 0.3, 5) * box.width_px
-    profile = ndi.uniform_filter1d(frame(scene.rise, box, u, v).mean(axis=1), 3)
-    quarter = max(len(u) // 4, 1)
-    fore, aft = np.median(profile[:quarter]), np.median(profile[-quarter:])
-    inner_fore = np.median(profile[quarter : 2 * quarter])
-    inner_aft = np.median(profile[2 * quarter : 3 * quarter])
-    forward = fore > aft
-    drop = min(aft, fore) / max(aft, fore, 1e-6)
-    inner = (inner_aft / max(inner_fore, 1e-6)) if forward else (inner_fore / max(inner_aft, 1e-6))
-    steps = [fore, inner_fore, inner_aft, aft] if forward else [aft, inner_aft, inner_fore, fore]
-    falls = bool(np.all(np.diff(steps) < 0)) and drop < 0.45 and inner < 0.8
-    if falls or (drop < 0.6 and inner < 0.85 and fade(box, scene) > 0.4):
-        head = min(2.2 * box.width_px, box.length_px)
-        centre = (box.length_px - head) / 2 * (-1 if forward else 1)
-        row, col = box.at(centre, 0.0)
-        return replace(box, row=row, col=col, length_px=head, length_sd_px=0.3 * head)
+    fades = _fades(box, scene)
+    quarters = _quarters(box, scene)
+    for sign, head_fades, tail_fades in ((1, *fades), (-1, *fades[::-1])):
+        levels = quarters[::sign]
+        dims = bool(np.all(levels[1:] < _DIMS * levels[:-1])) and levels[3] < 0.5 * levels[0]
+        runs_out = tail_fades > _TAIL_FADES and levels[3] < _TAIL_DIMMER * levels[:2].max()
+        if head_fades < _HEAD_ENDS and (dims or runs_out):
+            head = _head(box, scene, sign)
+            if dims and scene.pixel_m <= _RESOLVED_M:
+                head = _shortened(head, min(head.length_px, _LAUNCH * box.width_px))
+            return head
     return box
+
+
+def _shortened(box: Box, length_px: float) -> Box:
+    """Return the box with its wake's end moved in."""
+    row, col = box.at(-box.wake * (box.length_px - length_px) / 2, 0.0)
+    return replace(box, row=row, col=col, length_px=length_px, length_sd_px=0.3 * length_px)
+
+
+def _quarters(box: Box, scene: Pixels) -> Array:
+    """Brightness of the four quarters of a box, from -u to +u."""
+    u = np.linspace(-0.48, 0.48, 24) * box.length_px
+    v = np.linspace(-0.3, 0.3, 5) * box.width_px
+    along = frame(scene.rise, box, u, v).mean(axis=1)
+    return np.asarray(np.median(along.reshape(4, 6), axis=1))
+
+
+def _head(box: Box, scene: Pixels, sign: int) -> Box:
+    """Return the bright head of a box whose tail points along `sign`."""
+    u = np.arange(-box.length_px / 2 - 3.0, box.length_px / 2 + 1e-6, _STEP_PX)
+    v = np.linspace(-0.45, 0.45, 7) * box.width_px
+    profile = np.quantile(frame(scene.rise, box, sign * u, v), 0.85, axis=1)
+    first = profile[: max(len(profile) // 2, 4)]
+    level = _HEAD_LEVEL * float(np.sort(first)[-2:].mean())
+    peak = int(np.argmax(first))
+    stem = peak - _falls_below(profile[peak::-1], level)
+    stern = peak + _falls_below(profile[peak:], level)
+    start, stop = np.interp([stem, stern], np.arange(len(u)), u)
+    row, col = box.at(sign * float(start + stop) / 2, 0.0)
+    length = max(float(stop - start), 1.0)
+    return replace(box, row=row, col=col, length_px=length, length_sd_px=0.15 * length, wake=sign)
+
+
+def _falls_below(profile: Array, level: float) -> float:
+    """Sample, fractional, at which a profile that starts above `level` first falls below it."""
+    low = np.flatnonzero(profile < level)
+    if low.size == 0:
+        return float(len(profile) - 1)
+    k = int(low[0])
+    if k == 0:
+        return 0.0
+    high, below = float(profile[k - 1]), float(profile[k])
+    return k - 1 + (high - level) / max(high - below, 1e-6)
