@@ -44,3 +44,22 @@ def test_an_engine_adds_little_to_a_unit(scale) -> None:
 
 def test_slopes_are_per_scene(scale) -> None:
     assert scale._slope({"items": 10, "s": 5.0}, {"items": 30, "s": 9.0}, "s") == 0.2
+
+
+def test_the_costed_plan_is_what_its_program_says() -> None:
+    sys.path.insert(0, str(BENCHMARKS))
+    try:
+        import port_year
+    finally:
+        sys.path.remove(str(BENCHMARKS))
+    text = port_year.DOCUMENT.read_text()
+    assert port_year.tables() in text
+    one = port_year.port_year()
+    assert one.times(100).cpu_hours == pytest.approx(100 * one.cpu_hours)
+    # By hand, for one kind of scene: 10 looks of 1 Mpx in one tile, 0.29 + 1.7 s each, and
+    # 20 units in pods of 16 that take 4 s to start.
+    look = port_year.Look(name="x", a_year=10, pixel_m=6.0, bands=4, block_px=512, bytes_px=1.0)
+    cost = port_year.port_year((look,))
+    assert cost.cpu_hours * 3600 == pytest.approx(10 * (0.29 + 1.7) + 20 / 16 * 4)
+    assert cost.read_bytes == 10 * 4 * 9 * 512**2
+    assert cost.kept_bytes == pytest.approx(2 * 10 * 1e6 * 5.9 + 4 * 1e6 * 29)
