@@ -37,15 +37,12 @@ from eo.core.xp import Array, constant_like, namespace
 from eo.kernels.profile_bins import bin_pixels
 from eo.kernels.profile_columns import (
     BLUR,
-    COLUMNS,
-    DECK,
     SHARED,
-    WATER,
     ProfileBatch,
     ProfileState,
 )
 from eo.kernels.profile_curve import between, curve_at
-from eo.kernels.profile_model import evaluate
+from eo.kernels.profile_model import descend
 from eo.kernels.profile_noise import BestFit, pick_best, reweigh, width_information
 from eo.kernels.profile_priors import Levels, level_priors, relaid, start_state
 from eo.kernels.profile_scene import message_of, with_neighbours
@@ -55,7 +52,7 @@ __all__ = ["ProfileBatch", "ProfileFit", "profile_likelihood"]
 _COARSE = 11
 _MIDDLE = 7
 _FINE = 13
-_STEPS = (3, 1, 2)
+_STEPS = (4, 1, 2)
 """Widths tried over the whole range, about the best of them, and within the peak; and the
 steps that each round takes. ln L is smooth on the scale of the blur, which the first widths
 resolve."""
@@ -86,7 +83,8 @@ class ProfileFit:
     contrast: Array
     """(vessel,) lit less shaded water in units of the water's noise, best band."""
     deck_contrast: Array
-    """(vessel,) deck against water in units of the water's noise, best band."""
+    """(vessel,) middle of the deck against water farther off, in units of the water's noise, best
+    band."""
     edges_m: Array
     """(vessel, 3) sunlit and shaded edge of the deck, and the shade's far edge, across [m]."""
     skew_m: Array
@@ -184,16 +182,13 @@ def _finish(batch: ProfileBatch, begun: _Begun, xp: Any) -> ProfileFit:
     nodes, state = begun.nodes, begun.state
     levels = relaid(batch, begun.levels, state, xp)
     bins = bin_pixels(batch, state, xp)
-    for _ in range(_STEPS[2]):
-        state = evaluate(batch, bins, levels, state, nodes, xp=xp, move=True).state
-    evaluation = evaluate(batch, bins, levels, state, nodes, xp=xp, move=False)
-    best = pick_best(batch, state, evaluation, nodes, xp)
+    state, logl = descend(batch, bins, levels, state, nodes, steps=_STEPS[2], xp=xp)
+    best = pick_best(batch, bins, levels, state, widths_m=nodes, log_likelihood=logl, xp=xp)
     bound, inflation, information = width_information(batch, state, levels, best, xp)
-    logl = evaluation.log_likelihood
     logl = (logl - xp.max(logl, axis=1, keepdims=True)) / inflation[:, None, ...]
     logl = curve_at(nodes, logl, batch.widths_m, xp)
     return _report(
-        batch, state, best, logl=logl, bound=bound, inflation=inflation,
+        batch, state, levels, best, logl=logl, bound=bound, inflation=inflation,
         information=information, xp=xp,
     )  # fmt: skip
 
@@ -209,10 +204,8 @@ def _fit(
 ) -> tuple[ProfileState, Levels, BestFit]:
     """Take some steps at all widths, then weigh the pixels anew by the best one's residuals."""
     bins = bin_pixels(batch, state, xp)
-    for _ in range(steps):
-        state = evaluate(batch, bins, levels, state, widths_m, xp=xp, move=True).state
-    evaluation = evaluate(batch, bins, levels, state, widths_m, xp=xp, move=False)
-    best = pick_best(batch, state, evaluation, widths_m, xp)
+    state, logl = descend(batch, bins, levels, state, widths_m, steps=steps, xp=xp)
+    best = pick_best(batch, bins, levels, state, widths_m=widths_m, log_likelihood=logl, xp=xp)
     state = reweigh(batch, state, best, xp)
     return state, relaid(batch, levels, state, xp), best
 
@@ -235,6 +228,7 @@ def _with_nodes(
 def _report(
     batch: ProfileBatch,
     state: ProfileState,
+    levels: Levels,
     best: BestFit,
     *,
     logl: Array,
@@ -244,8 +238,6 @@ def _report(
     xp: Any,
 ) -> ProfileFit:
     bands = batch.values.shape[1]
-    water = best.levels[..., WATER - COLUMNS.start]
-    deck = best.levels[..., DECK - COLUMNS.start]
     left, right = best.shared[:, 0, ...], best.shared[:, 1, ...]
     ratio = best.shared[:, SHARED + bands :, ...]
     clear = (1.0 - ratio) * state.wet / state.noise
@@ -262,7 +254,7 @@ def _report(
         blur_px=xp.exp(best.shared[:, BLUR, ...]),
         noise=state.noise,
         contrast=xp.max(clear, axis=1),
-        deck_contrast=xp.max(xp.abs(deck - water) / state.noise, axis=1),
+        deck_contrast=xp.max(xp.abs(levels.contrast) / state.noise, axis=1),
         edges_m=xp.stack([left, right, right + best.width_m], axis=-1),
         skew_m=state.skew_m,
         model=batch.values - best.residual,

@@ -26,7 +26,7 @@ class ProfileBins:
     across_m: Array
     """(vessel, bin) weighted mean place across, cleared of skew [m]."""
     factors: Array
-    """(vessel, 6, bin); see :func:`~eo.kernels.profile_columns.smooth_factors`."""
+    """(vessel, 8, bin); see :func:`~eo.kernels.profile_columns.smooth_factors`."""
     weight: Array
     """(vessel, 3, bin) sums of weight, times along to the power of 0, 1, 2."""
     values: Array

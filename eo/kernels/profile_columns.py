@@ -14,9 +14,10 @@ from typing import Any
 from eo.core.xp import Array
 
 __all__ = [
-    "BLUR", "COLUMNS", "COLUMN_COUNT", "DECK", "FUNCTIONS", "GAS", "LEE", "MARGIN", "MARGIN_ALL",
-    "OUTER", "PIECES", "SHADE", "SHARED", "SKEW", "TILT", "TIMED", "TIMED_GAS", "TRIM", "WATER",
-    "ZAS", "ProfileBatch", "ProfileState", "profile_functions", "smooth_factors",
+    "BLUR", "BOX", "COLUMNS", "COLUMN_COUNT", "DECK", "GAS", "LEE", "MARGIN",
+    "MARGIN_ALL", "NEAR", "OUTER", "PIECES", "SHADE", "SHARED", "SIDES", "SKEW", "TILT", "TIMED",
+    "TIMED_GAS", "TRIM", "WATER", "ZAS", "ProfileBatch", "ProfileState", "near_hull",
+    "pipe_places", "profile_functions", "smooth_factors",
 ]  # fmt: skip
 
 # Functions of the place across, in order; those marked t come again times the place along.
@@ -27,15 +28,14 @@ GAS = slice(4, 7)
 """p(z) / q at the edges (t): what moves them."""
 OUTER = 6
 """That of the outer edge."""
-_FREE = slice(7, 18)
-LEE, _PIPE, _BROAD, TILT, MARGIN, BOX, WATER, DECK = 8, 9, 10, 11, 12, 13, 16, 17
-FUNCTIONS = 18
-COLUMNS = slice(7, 20)
-"""Pieces whose levels are free in every band: water across, lee, pipe rack, middle, tilt and
-margin of the deck, three stretches that pipes may shade, water (t), deck (t)."""
-COLUMN_COUNT = 13
-TIMED_GAS = slice(20, 23)
-PIECES = 23
+LEE, NEAR, SIDES, TILT, MARGIN, BOX, WATER, DECK = 8, 9, 10, 13, 14, 15, 18, 19
+COLUMNS = slice(7, 22)
+"""Pieces whose levels are free in every band: water across, lee, water near the shaded side and
+near both sides, pipe rack, middle, tilt and margin of the deck, three stretches that pipes may
+shade, water (t), deck (t)."""
+COLUMN_COUNT = 15
+TIMED_GAS = slice(22, 25)
+PIECES = 25
 SHARED = 6
 BLUR, MARGIN_ALL, SKEW, TRIM = 2, 3, 4, 5
 """Shared parameters: edges a and b [m], ln sigma [px], margin, skew and trim [m]; then each band's
@@ -50,6 +50,8 @@ _MIDDLE_SHARE = 0.45
 """Fittings stand on the middle half of a deck: sd of their hump, of the half beam."""
 _MARGIN_M = 2.0
 _LEE_M = 30.0
+_NEAR_M = 5.0
+"""How far water close to a hull may differ: sheltered from the wind, under her mirrored side."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -127,7 +129,7 @@ class ProfileState:
 
 
 def smooth_factors(u: Array, edges_m: Array, xp: Any) -> Array:
-    """Return the factors (vessel, 6, place) of the free functions but boxes, water and deck.
+    """Return the factors (vessel, 8, place) of the free functions but boxes, water and deck.
 
     Parameters
     ----------
@@ -144,8 +146,16 @@ def smooth_factors(u: Array, edges_m: Array, xp: Any) -> Array:
     tilt = xp.clip((u - middle) / half, -1.5, 1.5)
     nothing = xp.zeros_like(u)
     margin = xp.exp(-0.5 * (xp.minimum(u - right, nothing) / _MARGIN_M) ** 2)
-    lee = xp.where(u > right, xp.exp(-0.5 * ((u - right) / _LEE_M) ** 2), nothing)
-    return xp.stack([u / 50.0, lee, pipe, broad, tilt, margin], axis=1)
+    beyond, before = xp.maximum(u - right, nothing), xp.maximum(left - u, nothing)
+    lee = xp.where(u > right, xp.exp(-0.5 * (beyond / _LEE_M) ** 2), nothing)
+    sides = near_hull(beyond + before, xp)
+    near = xp.where(u > middle, sides, nothing)
+    return xp.stack([u / 50.0, lee, near, sides, pipe, broad, tilt, margin], axis=1)
+
+
+def near_hull(distance_m: Array, xp: Any) -> Array:
+    """Return the share of what sets water beside a hull apart, at a distance from her side."""
+    return xp.exp(-0.5 * (distance_m / _NEAR_M) ** 2)
 
 
 def _normal_cdf_pdf(z: Array, xp: Any) -> tuple[Array, Array]:
@@ -204,8 +214,8 @@ def profile_functions(
     cdf = [_normal_cdf_pdf((u - places[..., k : k + 1]) * scale, xp)[0] for k in range(4)]
     densities = [g_a * scale, g_b * scale, g_s * scale]
     blurs = [place * density for place, density in zip(z, (g_a, g_b, g_s), strict=True)]
-    wet = [water * factors[:, None, k, ...] for k in (0, 1)]
-    aboard = [deck * factors[:, None, k, ...] for k in (2, 3, 4, 5)]
+    wet = [water * factors[:, None, k, ...] for k in (0, 1, 2, 3)]
+    aboard = [deck * factors[:, None, k, ...] for k in (4, 5, 6, 7)]
     boxes = [cdf[k] - cdf[k + 1] for k in range(3)]
     return xp.stack([shade, *blurs, *densities, *wet, *aboard, *boxes, water, deck], axis=-2)
 

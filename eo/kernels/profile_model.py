@@ -17,6 +17,7 @@ from eo.core.xp import Array, constant_like
 from eo.kernels.profile_bins import ProfileBins
 from eo.kernels.profile_columns import (
     BLUR,
+    BOX,
     COLUMN_COUNT,
     COLUMNS,
     DECK,
@@ -24,10 +25,12 @@ from eo.kernels.profile_columns import (
     LEE,
     MARGIN,
     MARGIN_ALL,
+    NEAR,
     OUTER,
     PIECES,
     SHADE,
     SHARED,
+    SIDES,
     SKEW,
     TILT,
     TIMED_GAS,
@@ -36,12 +39,15 @@ from eo.kernels.profile_columns import (
     ZAS,
     ProfileBatch,
     ProfileState,
+    near_hull,
     profile_functions,
 )
 from eo.kernels.profile_priors import Levels
 
-__all__ = ["Evaluation", "evaluate"]
+__all__ = ["Evaluation", "descend", "evaluate"]
 
+_BACK = 0.3
+"""Share of a step that is left when it made things worse."""
 _OWN = SHARED + 2
 """Parameters that a band's pixels see: the six of all bands, its own shift and shade ratio."""
 
@@ -97,7 +103,7 @@ def evaluate(
         [known[..., : COLUMNS.start], beta, known[..., TIMED_GAS]],
         axis=-1,
     )
-    steps = _steps(state, levels, beta, xp)
+    steps = _steps(state, levels, beta, widths_m, xp)
     slopes = _slopes(levels, steps, xp)
     residual = project - full @ gram
     away = shared - levels.shared_mean[:, None, ...]
@@ -128,6 +134,44 @@ def evaluate(
         full=full,
         outer_step=steps[..., 2],
     )
+
+
+def descend(
+    batch: ProfileBatch,
+    bins: ProfileBins,
+    levels: Levels,
+    state: ProfileState,
+    widths_m: Array,
+    *,
+    steps: int,
+    xp: Any,
+) -> tuple[ProfileState, Array]:
+    """Take steps at all widths; return the best states met and their ln L (vessel, width).
+
+    A step that makes a width's ln L smaller is taken back by most of its length, so that no width
+    ends worse than it began.
+    """
+    trial, best, logl = state, state, None
+    for _ in range(steps + 1):
+        found = evaluate(batch, bins, levels, trial, widths_m, xp=xp, move=True)
+        if logl is None:
+            logl, trial = found.log_likelihood, found.state
+            continue
+        good = found.log_likelihood >= logl
+        more, most = good[..., None], good[..., None, None]
+        logl = xp.where(good, found.log_likelihood, logl)
+        best = replace(
+            best,
+            shared=xp.where(more, trial.shared, best.shared),
+            steps=xp.where(most, trial.steps, best.steps),
+        )
+        back = best.shared + _BACK * (trial.shared - best.shared)
+        trial = replace(
+            best,
+            shared=xp.where(more, found.state.shared, back),
+            steps=xp.where(most, found.state.steps, best.steps),
+        )
+    return best, logl
 
 
 def _products(
@@ -175,7 +219,7 @@ def _known(state: ProfileState, levels: Levels, bands: int, xp: Any) -> Array:
     )
 
 
-def _steps(state: ProfileState, levels: Levels, beta: Array, xp: Any) -> Array:
+def _steps(state: ProfileState, levels: Levels, beta: Array, widths_m: Array, xp: Any) -> Array:
     """Return the levels' steps (vessel, width, band, 3) at the edges, falling from left to right.
 
     Levels are taken as they stand at the edges, without what deck and water do along the hull:
@@ -195,10 +239,12 @@ def _steps(state: ProfileState, levels: Levels, beta: Array, xp: Any) -> Array:
         cut = (shared[..., 1] > levels.pipes_m[:, None, k, ...]) & (
             shared[..., 1] <= levels.pipes_m[:, None, k + 1, ...]
         )
-        box = level(13 + k)
+        box = level(BOX + k)
         deck = deck + xp.where(cut[..., None], box, xp.zeros_like(box))
-    water = level(WATER) + level(LEE)
-    return xp.stack([level(WATER) - sunlit_deck, deck - shade, shade - water], axis=-1)
+    beside = near_hull(widths_m, xp)[..., None]
+    water = level(WATER) + level(LEE) + beside * (level(NEAR) + level(SIDES))
+    sunlit = level(WATER) + level(SIDES)
+    return xp.stack([sunlit - sunlit_deck, deck - shade, shade - water], axis=-1)
 
 
 def _slopes(levels: Levels, steps: Array, xp: Any) -> Array:

@@ -13,15 +13,17 @@ from typing import Any
 import numpy as np
 
 from eo.core.xp import Array, constant_like
-from eo.kernels.profile_bins import cleared_across
+from eo.kernels.profile_bins import ProfileBins, cleared_across
 from eo.kernels.profile_columns import (
     BLUR,
     COLUMN_COUNT,
     COLUMNS,
     DECK,
     LEE,
+    NEAR,
     OUTER,
     PIECES,
+    SIDES,
     SKEW,
     TIMED,
     WATER,
@@ -30,7 +32,7 @@ from eo.kernels.profile_columns import (
     profile_functions,
     smooth_factors,
 )
-from eo.kernels.profile_model import Evaluation
+from eo.kernels.profile_model import evaluate
 from eo.kernels.profile_priors import Levels, least_noise, masked_median
 
 __all__ = ["BestFit", "pick_best", "reweigh", "width_information"]
@@ -77,13 +79,26 @@ def _picked(array: Array, index: Array, xp: Any) -> Array:
 
 
 def pick_best(
-    batch: ProfileBatch, state: ProfileState, evaluation: Evaluation, widths_m: Array, xp: Any
+    batch: ProfileBatch,
+    bins: ProfileBins,
+    levels: Levels,
+    state: ProfileState,
+    *,
+    widths_m: Array,
+    log_likelihood: Array,
+    xp: Any,
 ) -> BestFit:
     """Return the fit at the best width of each vessel, pixel by pixel."""
     far = (widths_m - batch.width_mean_m[:, None, ...]) / batch.width_sd_m[:, None, ...]
-    index = xp.argmax(evaluation.log_likelihood - 0.5 * far**2, axis=1)
-    shared = _picked(evaluation.state.shared, index, xp)
+    index = xp.argmax(log_likelihood - 0.5 * far**2, axis=1)
+    shared = _picked(state.shared, index, xp)
     width = _picked(widths_m, index, xp)
+    alone = replace(
+        state,
+        shared=shared[:, None, ...],
+        steps=_picked(state.steps, index, xp)[:, None, ...],
+    )
+    found = evaluate(batch, bins, levels, alone, width[:, None, ...], xp=xp, move=False)
     u = cleared_across(batch, state.skew_m)
     plain = profile_functions(
         batch, u, factors=smooth_factors(u, state.edges_m, xp), edges_m=state.edges_m,
@@ -95,10 +110,10 @@ def pick_best(
         width_m=width,
         shared=shared,
         pieces=pieces,
-        residual=batch.values - _picked(evaluation.full, index, xp) @ pieces,
-        levels=_picked(evaluation.levels, index, xp),
-        slopes=_picked(evaluation.slopes, index, xp),
-        outer_step=_picked(evaluation.outer_step, index, xp),
+        residual=batch.values - found.full[:, 0, ...] @ pieces,
+        levels=found.levels[:, 0, ...],
+        slopes=found.slopes[:, 0, ...],
+        outer_step=found.outer_step[:, 0, ...],
     )
 
 
@@ -117,7 +132,7 @@ def reweigh(batch: ProfileBatch, state: ProfileState, best: BestFit, xp: Any) ->
     valid = batch.valid > 0
     deck_share = best.pieces[:, DECK, ...]
     water_sd = _spread(best.residual, valid & (deck_share < 0.1), state.noise, xp)
-    wet = best.levels[..., WATER - COLUMNS.start] + best.levels[..., LEE - COLUMNS.start]
+    wet = sum(best.levels[..., k - COLUMNS.start] for k in (WATER, LEE, NEAR, SIDES))
     noise = xp.maximum(water_sd, least_noise(wet, xp))
     deck_sd = _spread(best.residual, valid & (deck_share > 0.8), 5.0 * noise, xp)
     ratio = xp.clip(xp.mean((deck_sd / noise) ** 2, axis=1), 1.0, 2500.0)

@@ -24,8 +24,9 @@ from eo.kernels.profile_columns import (
 
 __all__ = ["Levels", "least_noise", "level_priors", "masked_median", "relaid", "start_state"]
 
-_WATER_SDS = (0.15, 0.30, 1e3, 0.25)
-"""Of the water's level: across (per 50 m), lee, level itself, along."""
+_WATER_SDS = (0.15, 0.30, 0.05, 0.10, 1e3, 0.25)
+"""Of the water's level: across (per 50 m), lee, near the shaded side, near both sides, level
+itself, along."""
 _DECK_SDS = (0.5, 0.5, 0.2, 0.06, 0.35, 0.35, 0.25, 1e3, 0.3)
 """Of the deck's contrast: pipe rack, middle, tilt, margin, three stretches pipes may shade, level
 itself, along."""
@@ -133,14 +134,14 @@ def level_priors(batch: ProfileBatch, state: ProfileState, xp: Any) -> Levels:
     contrast = deck - water
     nothing = xp.zeros_like(water)
     shaded = [share * deck for share in _SHADED_DECK]
-    mean = xp.stack([*[nothing] * 6, *shaded, water, deck, *[nothing] * 2], axis=-1)
+    mean = xp.stack([*[nothing] * 8, *shaded, water, deck, *[nothing] * 2], axis=-1)
     strong = (contrast / state.noise) ** 2
     aboard = xp.maximum(xp.mean(strong, axis=1), xp.ones_like(batch.beam_m) * 9.0)[:, None, ...]
     afloat = xp.mean((water / state.noise) ** 2, axis=1)[:, None, ...] + 1.0
-    wet = [_WATER_SDS[k] ** -2.0 for k in range(4)]
+    wet = [value**-2.0 for value in _WATER_SDS]
     dry = [value**-2.0 for value in _DECK_SDS]
-    on_water = constant_like([*wet[:2], *[0.0] * 7, wet[2], 0.0, 0.0, wet[3]], water)
-    on_deck = constant_like([0.0, 0.0, *dry[:7], 0.0, dry[7], dry[8], 0.0], water)
+    on_water = constant_like([*wet[:4], *[0.0] * 7, wet[4], 0.0, 0.0, wet[5]], water)
+    on_deck = constant_like([*[0.0] * 4, *dry[:7], 0.0, dry[7], dry[8], 0.0], water)
     shared_mean, shared_precision = _shared_priors(batch, state, xp)
     bands = water.shape[1]
     return Levels(

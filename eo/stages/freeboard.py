@@ -29,6 +29,7 @@ from eo.stages.shade import HullPixels, gather_pixels
 from eo.stages.shade_profile import measured_profile
 from eo.stages.shade_strip import (
     FREEBOARD_STEP_M,
+    bound_of_height_m,
     laid_out,
     over_heights,
     published,
@@ -220,7 +221,12 @@ def _judge(fit: ProfileFit, place: int, laid: _Laid) -> Measured:
         metres_per_metre=geometry.metres_per_metre,
         strip_width_m=float(fit.width_m[place]),
         strip_width_sd_m=float(fit.width_bound_m[place]),
-        bound_m=float(fit.width_bound_m[place]) / geometry.metres_per_metre,
+        bound_m=bound_of_height_m(
+            float(fit.width_bound_m[place]),
+            float(fit.width_m[place]),
+            geometry,
+            laid.pixels.pixel_m,
+        ),
         shade_ratio=float(fit.shade_ratio[place]),
         notes=laid.notes,
         profile_bands=laid.bands,
@@ -237,7 +243,7 @@ def _judge(fit: ProfileFit, place: int, laid: _Laid) -> Measured:
     if not (seen and np.isfinite(logl).all()):
         return Measured(freeboard=said)
     heights = over_heights(logl, np.asarray(laid.batch.widths_m[0]), geometry)
-    told = published(said, with_fittings(heights, geometry), hull)
+    told = published(said, with_fittings(heights, geometry, laid.pixels.pixel_m), hull)
     if told.status != "measured":
         return Measured(freeboard=told)
     count = laid.pixels.across_m.size

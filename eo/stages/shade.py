@@ -43,8 +43,6 @@ _BLIND_SHARE = 0.25
 bow, and at either end where the bow is not known."""
 
 
-_MANIFOLD_SHADOW = 1.25
-"""Metres of shadow per metre of height below which a crane's shade stays close to the strip."""
 _HOUSE_SHARE = 0.22
 """Superstructure ends this share of the length from the stern."""
 
@@ -235,11 +233,8 @@ def _beside_manifold(along_m: Any, across_m: Any, hull: Hull, geometry: ShadowGe
     """Where manifold and hose crane, amidships, may throw their shade beside the hull's own.
 
     They stand in the middle of the cargo tanks, a little forward of amidships; from one to ten
-    metres above the deck, their shade makes the strip too wide. Under a low sun the crane's
-    shade reaches far beyond the strip and the fit sees it by itself.
+    metres above the deck, their shade makes the strip too wide.
     """
-    if geometry.shadow_per_m > _MANIFOLD_SHADOW:
-        return np.zeros(along_m.shape, dtype=bool)
     shift = 0.04 * hull.length_m * geometry.shadow_along_per_m
     middle, half = (0.03, 0.09) if hull.bow_known else (0.0, 0.11)
     near = np.abs(along_m - shift - middle * hull.length_m) < half * hull.length_m

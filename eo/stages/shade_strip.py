@@ -25,6 +25,7 @@ from eo.stages.shade import REASONS, HullPixels, largest_freeboard_m
 __all__ = [
     "FREEBOARD_STEP_M",
     "HEIGHTS_M",
+    "bound_of_height_m",
     "laid_out",
     "over_heights",
     "published",
@@ -42,6 +43,8 @@ _MIN_BEAM_PX = 1.4
 _MIN_ROWS = 4.0
 """Fewer rows of pixels along the mid-body cannot tell a strip from a wave."""
 _MIN_ROW_SHARE = 0.25
+_MIN_PX = 6
+"""Pixels on deck, and beside it, that a fit needs at least."""
 _BAND_SHIFT_SD_PX = 0.25
 """How well the bands of one scene lie on each other (Sentinel-2: better than 0.3 px at 95 %;
 PlanetScope's are taken seconds apart and lie on each other to half a pixel)."""
@@ -50,12 +53,13 @@ _TRIM_SD = 0.008
 _ROUGHNESS_SD_M = 0.12
 """Heel (half a degree over half a beam of 14 m), sheer and bulwark: no fit of a straight edge
 knows better."""
-_EDGE_SD_M = 0.2
-"""How well a deck's painted, cluttered edge marks the edge that throws the shade, across."""
-_RISE_M, _RISE_SHAPE = 0.36, 3.0
+_EDGE_SD_M, _EDGE_SD_PX = 0.2, 0.05
+"""How well a deck's painted, cluttered edge marks the edge that throws the shade, across; and how
+well any edge is placed within a pixel by a point spread that is no Gaussian."""
+_RISE_M, _RISE_SHAPE = 0.32, 3.0
 """Mean and shape (gamma) of the height by which what throws the shade stands above the main deck
-amidships: gutter bar or fishplate 0.1-0.3 m all along, sheer 0-0.4 m and a stretch of bulwark
-within the mid-body, a manifold of 1.3 m over a tenth of it. Sd 0.21 m."""
+amidships: gutter bar or fishplate 0.05-0.3 m all along, sheer 0-0.4 m and a stretch of bulwark
+within the mid-body. Sd 0.18 m."""
 _IDENTIFIABLE = 0.7
 """Largest posterior sd as a share of the prior's."""
 _STRAY = 0.01
@@ -87,9 +91,9 @@ def usable_rows(
             break
     lost = _leading_reason(pixels, zone, expected * count)
     if good.sum() < least:
-        return pixels, int(good.sum()), lost or "outside"
+        return pixels, int(good.sum()), lost or "too-small"
     keep = good[row] & usable & ~_against_quay(pixels, row, edge, size, count)
-    if (keep & beside).sum() < 6 or (keep & aboard).sum() < 6:
+    if min((keep & beside).sum(), (keep & aboard).sum()) < _MIN_PX:
         return pixels, int(good.sum()), lost or "too-small"
     return (
         pixels.kept(keep),
@@ -220,7 +224,30 @@ def over_heights(
     return total
 
 
-def with_fittings(likelihood: Any, geometry: ShadowGeometry) -> Any:
+def rough_sd_m(geometry: ShadowGeometry, pixel_m: float) -> float:
+    """Return by how much no fit of straight edges knows a height better, in sds [m]."""
+    edge = np.hypot(_EDGE_SD_M, _EDGE_SD_PX * pixel_m)
+    return float(np.hypot(_ROUGHNESS_SD_M, edge / geometry.metres_per_metre))
+
+
+def bound_of_height_m(
+    width_bound_m: float, width_m: float, geometry: ShadowGeometry, pixel_m: float
+) -> float:
+    """Return the Cramer-Rao bound of the freeboard's sd [m], all nuisances under their priors.
+
+    The strip's width is known to `width_bound_m`; metres of strip per metre of height, what
+    stands on the deck's edge, and its roughness add what they leave open.
+    """
+    nodes, weights = np.array(geometry.metres_per_metre_nodes), np.array(geometry.node_weights)
+    height = width_m / geometry.metres_per_metre
+    heights = width_m / np.maximum(nodes, 0.05)
+    spread = np.sqrt(np.sum(weights * (heights - height) ** 2))
+    rise = _RISE_M / np.sqrt(_RISE_SHAPE)
+    parts = [width_bound_m / geometry.metres_per_metre, spread, rise]
+    return float(np.sqrt(np.sum(np.square(parts)) + rough_sd_m(geometry, pixel_m) ** 2))
+
+
+def with_fittings(likelihood: Any, geometry: ShadowGeometry, pixel_m: float = 3.0) -> Any:
     """Return a likelihood over HEIGHTS_M, marginal over fittings, roughness and stray fits."""
     # What stands on the deck's edge makes a hull look higher, never lower.
     above = np.arange(0.0, 4.0 * _RISE_M, FREEBOARD_STEP_M)
@@ -230,7 +257,7 @@ def with_fittings(likelihood: Any, geometry: ShadowGeometry) -> Any:
     raised = np.diff(np.interp(np.arange(above.size + 1) - 0.5, np.arange(above.size + 1), share))
     padded = np.concatenate([likelihood, np.full(above.size - 1, likelihood[-1])])
     total = np.convolve(padded, raised[::-1] / raised.sum(), mode="valid")
-    rough = np.hypot(_ROUGHNESS_SD_M, _EDGE_SD_M / geometry.metres_per_metre)
+    rough = rough_sd_m(geometry, pixel_m)
     total = gaussian_filter1d(total, rough / FREEBOARD_STEP_M, mode="reflect")
     return (1.0 - _STRAY) * total / total.sum() + _STRAY / total.size
 
