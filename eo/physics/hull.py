@@ -206,7 +206,7 @@ def sample_particulars(
     -----
     Design draught: 0.415 B up to 130 m, falling to 0.36 B at 250 m, sd 9 %. Depth: Ts (1.30 +
     0.0018 (L - 100), 1.28 to 1.42), sd 6 %, never below 1.1 Ts. Deadweight: L B Ts (0.46 + 0.25
-    (1 - exp(-(L - 90) / 75))), sd 10 %.
+    (1 - exp(-(L - 90) / 75))), sd 13 %.
     """
     noise = generator.standard_normal((7, draws))
     length = np.maximum(length_m + length_sd_m * noise[0], 0.6 * length_m)
@@ -229,7 +229,7 @@ def sample_particulars(
         # A drawn design draught must lie below the waterline that is known.
         design = np.maximum(design, 1.15 * ballast)
     share = 0.46 + 0.25 * (1.0 - np.exp(-np.maximum(length - 90.0, 0.0) / 75.0))
-    deadweight = length * beam * design * share * np.exp(0.10 * noise[5])
+    deadweight = length * beam * design * share * np.exp(0.13 * noise[5])
     block = np.clip(DESIGN_BLOCK + DESIGN_BLOCK_SD * noise[6], 0.70, 0.90)
     return Particulars(
         length_m=length,
