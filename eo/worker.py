@@ -27,6 +27,7 @@ from eo.core.errors import CampaignError, DeviceError, OutputError
 from eo.core.records import Scene, from_json, to_json
 from eo.core.seams import Engine
 from eo.core.work import IngestItem, MeasureItem, ReferenceItem
+from eo.core.xp import resolve_device
 from eo.engine.k8s_work import (
     Failure,
     RecordedEngine,
@@ -115,7 +116,8 @@ def run_index(
     _log.info("%s, index %d: %d to do, %d done before", phase, index, len(todo),
               len(items) - len(todo))  # fmt: skip
     failures: list[Failure] = []
-    engine: Engine = ThreadEngine(workers)
+    # One process a GPU, one unit at a time in it; on processors one a core.
+    engine: Engine = ThreadEngine(workers or (1 if resolve_device(device) == "gpu" else None))
     queue: Iterable[Any] = todo
     if attempt > 0:
         engine = SerialEngine()

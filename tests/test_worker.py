@@ -17,12 +17,13 @@ import pytest
 from tiny import TinyPort
 
 from eo import flow, worker
-from eo.access.files import LocalFiles
-from eo.access.parts import LocalParts
+from eo.access.files import LocalFiles, open_files
+from eo.access.parts import LocalParts, open_parts
 from eo.core.config import load_campaign
-from eo.core.errors import CampaignError, OutputError
+from eo.core.errors import CampaignError, DeviceError, OutputError
 from eo.core.records import to_json
 from eo.core.work import IngestItem
+from eo.engine import local
 from eo.engine.k8s_work import Failure, read_failures, write_list
 from eo.engine.lifeline import Ending, Heartbeat
 from eo.engine.local import SerialEngine
@@ -202,6 +203,46 @@ def test_the_end_can_be_asked_for() -> None:
             thread.cancel()
 
 
+@pytest.mark.parametrize(("said", "cores"), [("50000 100000", 1), ("max 100000", 0), ("", 0)])
+def test_a_containers_share_of_the_processors_is_read(
+    tmp_path: Path, monkeypatch, said: str, cores: int
+) -> None:
+    quota = tmp_path / "cpu.max"
+    monkeypatch.setattr(local, "_QUOTA", quota)
+    free = local.worker_count()
+    quota.write_text(said)
+    assert local.worker_count() == (cores or free)
+
+
+def test_a_device_that_is_not_there_is_for_another_node(tmp_path: Path, items, monkeypatch) -> None:
+    laid_out(tmp_path, items)
+    monkeypatch.setattr("eo.core.xp.gpu_count", lambda: 0)
+    with pytest.raises(DeviceError):
+        worker.run_index(str(tmp_path), "ingest", 0, device="gpu")
+    app = pytest.importorskip("typer.testing").CliRunner().invoke
+    from eo.cli import app as commands
+
+    asked = ["worker", "--phase", "ingest", "--index", "0", "--device", "gpu", str(tmp_path)]
+    assert app(commands, asked).exit_code == 1
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_an_index_of_a_run_in_a_bucket(items, monkeypatch) -> None:
+    pytest.importorskip("moto", reason="moto (an S3 server) is not installed")
+    from s3_server import bucket_server, use_endpoint
+
+    with bucket_server() as endpoint:
+        use_endpoint(monkeypatch, endpoint)
+        place = "s3://port/vostochny"
+        listed = [(item.fingerprint, to_json(IngestItem, item)) for item in items]
+        files = open_files(place)
+        work = write_list(files, "ingest", "r", listed, per_index=2)
+        assert [worker.run_index(place, "ingest", k, device="cpu") for k in (0, 1)] == [0, 0]
+        assert set(read_failures(files, work.folder)) == {items[1].fingerprint}
+        parts = open_parts(place)
+        assert [parts.exists("ingest", i.fingerprint) for i in items] == [True, False, True]
+
+
 @pytest.mark.slow
 def test_the_command_as_a_container_runs_it(tmp_path: Path, items) -> None:
     """Index by environment, heartbeat, exit codes."""
@@ -224,7 +265,7 @@ def test_steps_go_through_the_same_flow(tmp_path: Path) -> None:
     for day in range(SCENES):
         port.scene(f"s{day}")
     asked = port.campaign()
-    local = flow.run(asked, output=tmp_path / "local", engine="serial", device="cpu")
+    nearby = flow.run(asked, output=tmp_path / "local", engine="serial", device="cpu")
     campaign = load_campaign(asked, output=tmp_path / "steps")
     session = open_session(campaign, SerialEngine(), device="cpu", progress=lambda *_: None)
     session.planner.look_up_assets(session.usable)
@@ -237,8 +278,8 @@ def test_steps_go_through_the_same_flow(tmp_path: Path) -> None:
 
     mine = open_run(campaign.output)
     for name in ("scenes", "looks", "calls", "totals"):
-        assert getattr(mine, name).equals(getattr(local, name)), name
+        assert getattr(mine, name).equals(getattr(nearby, name)), name
     assert mine.provenance["engine"] == "kubernetes"
-    assert list(mine.cubes) == list(local.cubes)
+    assert list(mine.cubes) == list(nearby.cubes)
     with LocalFiles(campaign.output).writing():
         assert worker.run_step(campaign.output, "finish") == 1

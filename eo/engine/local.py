@@ -10,6 +10,7 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from pathlib import Path
 from typing import TypeVar
 
 from eo.core.errors import EngineError
@@ -24,9 +25,18 @@ Item = TypeVar("Item")
 Value = TypeVar("Value")
 
 
+_QUOTA = Path("/sys/fs/cgroup/cpu.max")
+"""Microseconds of processor time a period, and the period; "max" for no limit."""
+
+
 def worker_count() -> int:
-    """Return the number of cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """Return the number of cores this process may use: those it may run on, within its quota."""
+    here = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    try:
+        quota, period = _QUOTA.read_text(encoding="ascii").split()
+        return max(1, min(here, round(int(quota) / int(period))))
+    except (OSError, ValueError):  # no container, or one without a limit
+        return here
 
 
 def attempt(unit: Callable[[Item], Value], item: Item) -> Outcome[Item, Value]:
