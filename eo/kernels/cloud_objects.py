@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from eo.core.xp import Array, namespace
 from eo.kernels.cloudiness import outstanding, scored
 from eo.kernels.morphology import box_all, box_mean, touching, wide_parts, within
+from eo.kernels.parallax import Shifts, patch_shifts
 from eo.kernels.patches import Patches, measured_patches, sharpness_limit
 from eo.kernels.rows import by_rows
 
@@ -69,6 +70,9 @@ FINE_CUT = 0.10
 """Least cloudiness of a rim where pixels are up to `FINE_M`: about a fifth of thick cloud's. Bright
 quays have up to that, and fainter rims would be followed onto them and the ships there."""
 
+REDDISH = 0.10
+"""Redness of a patch that may well be sand."""
+
 BRIGHT = 0.12
 """Least cloudiness of a cloud's body."""
 
@@ -83,6 +87,8 @@ class Sky:
     """float32 (y, x), cloudiness, mean over 3 x 3 pixels."""
     patches: Patches
     """Patches wide enough for clouds."""
+    shifts: Shifts | None
+    """Shift of each patch from blue to red, where pixels are fine enough to tell."""
     cut: float
     """Cloudiness from which a pixel stands out of the scene."""
     gsd_m: float
@@ -123,8 +129,16 @@ class Sky:
         seed = wide_parts(core, SEED_WIDTH_M / 2 / gsd_m)
         if not bool(seed.any()):
             return None
-        patches = measured_patches(seed, score, valid, visible=visible, edges=gsd_m <= FINE_M)
-        return cls(valid=valid, smooth=smooth, patches=patches, cut=cut, gsd_m=gsd_m)
+        fine = gsd_m <= FINE_M
+        patches = measured_patches(seed, score, valid, visible=visible, edges=fine)
+        return cls(
+            valid=valid,
+            smooth=smooth,
+            patches=patches,
+            shifts=_shifts(patches, visible) if fine else None,
+            cut=cut,
+            gsd_m=gsd_m,
+        )
 
     def clouds(self, *, confirmed: bool) -> Array:
         """Return where clouds are, bool (y, x).
@@ -134,15 +148,20 @@ class Sky:
         confirmed
             Whether shadows bear the clouds out, or may yet; else more is asked of a patch.
         """
-        _, ndi = namespace(self.valid)
-        keep = ~(self.patches.redness > (SOIL if confirmed else SOIL_UNCONFIRMED))
+        xp, ndi = namespace(self.valid)
+        small = self.patches.size_px < SMALL_M2 / self.gsd_m**2
+        sure = xp.zeros(small.shape, dtype=bool) if self.shifts is None else self.shifts.moves()
+        borne_out = sure | confirmed
+        keep = ~(self.patches.redness > xp.where(borne_out, SOIL, SOIL_UNCONFIRMED))
         if self.gsd_m <= FINE_M:
-            small = SHARPEST if confirmed else SHARPEST_UNCONFIRMED
-            keep = keep & self.patches.soft(
-                sharpness_limit(SHARPEST, self.gsd_m),
-                small_limit=sharpness_limit(small, self.gsd_m),
-                small_px=SMALL_M2 / self.gsd_m**2,
-            )
+            strict = small & ~borne_out
+            sharpest = xp.where(strict, SHARPEST_UNCONFIRMED, SHARPEST)
+            soft = self.patches.soft(sharpness_limit(1.0, self.gsd_m) * sharpest)
+            keep = keep & (soft | sure)  # what moves between the bands is not built
+        if self.shifts is not None and bool(sure.any()):
+            # Others in this scene move between the bands: what holds still there is built.
+            built = small | (self.patches.redness > REDDISH)
+            keep = keep & ~(self.shifts.holds_still() & built)
         seed = self.patches.chosen(keep)
         if not bool(seed.any()):
             return seed
@@ -152,6 +171,14 @@ class Sky:
         if self.gsd_m <= FINE_M:  # piers and ships that touch a cloud are no rim of it
             grown = wide_parts(grown, RIM_WIDTH_M / 2 / self.gsd_m) | seed
         return self.valid & margin(grown, self.gsd_m)
+
+
+def _shifts(patches: Patches, visible: tuple[Array, Array, Array]) -> Shifts:
+    """Shift of each patch from blue to red, told by what lies on both sides of its edge."""
+    xp, ndi = namespace(patches.labels)
+    labels = ndi.maximum_filter(patches.labels, 5)
+    labels = xp.where(box_all(patches.seed, 3), labels.dtype.type(0), labels)
+    return patch_shifts(visible[0], visible[2], labels, int(patches.size_px.shape[0]) - 1)
 
 
 def margin(cloud: Array, gsd_m: float) -> Array:
@@ -196,10 +223,8 @@ def believable(
     seed = wide_parts(told, SEED_WIDTH_M / 2 / gsd_m)
     if gsd_m <= FINE_M:
         patches = measured_patches(seed, score, valid)
-        limit = sharpness_limit(SHARPEST, gsd_m)
-        seed = patches.chosen(
-            patches.soft(math.inf, small_limit=limit, small_px=SMALL_M2 / gsd_m**2)
-        )
+        small = patches.size_px < SMALL_M2 / gsd_m**2
+        seed = patches.chosen(patches.soft(sharpness_limit(SHARPEST, gsd_m)) | ~small)
     labels, count = ndi.label(told)
     wide = touching(labels, int(count), seed)
     size = xp.bincount(labels[told], minlength=int(count) + 1)

@@ -45,21 +45,17 @@ class Patches:
     redness: Array
     """(patch,) red less blue, as a share of the visible light, as it came; NaN where saturated."""
 
-    def soft(self, limit: float, *, small_limit: float, small_px: float) -> Array:
+    def soft(self, limit: Array) -> Array:
         """Return which patches have soft edges, bool (patch,).
 
         Parameters
         ----------
         limit
-            Gradient per pixel over the step, mean along the edge, above which a patch is dropped.
-        small_limit
-            The same for patches of fewer than `small_px` pixels.
-        small_px
-            Size up to which a patch may well be one building [px].
+            (patch,) or one number for all: gradient per pixel over the step, mean along the edge,
+            above which a patch is dropped.
         """
-        xp, _ = namespace(self.slopes)
         # Sums first, so that a stretch without a step (within a wider bright area) hardly counts.
-        return self.slopes <= xp.where(self.size_px < small_px, small_limit, limit) * self.steps
+        return self.slopes <= limit * self.steps
 
     def chosen(self, keep: Array) -> Array:
         """Return the mask of the patches in `keep`, bool (y, x)."""
