@@ -23,15 +23,17 @@ __all__ = ["with_quays"]
 
 def with_quays(
     counts: Sequence[WaterCount],
-    places: Sequence[tuple[str, Any]],
     sightings: Sequence[Sighting],
     *,
-    port: EmptyPort | None,
-    light: Light | None,
+    places: Sequence[tuple[str, Any]],
+    port: EmptyPort,
+    light: Light,
     ships: tuple[Hull, ...],
     water: Any,
     native: Callable[[tuple[float, float, float, float]], NativePixels],
-    angles: dict[str, float | None],
+    sun_azimuth_deg: float | None,
+    off_nadir_deg: float | None,
+    view_azimuth_deg: float | None,
 ) -> list[WaterCount]:
     """Return the counts of berths with what their jetties' shadows say of their heights.
 
@@ -39,54 +41,53 @@ def with_quays(
     ----------
     counts
         One a berth; those of the anchorage and the whole area stay as they are.
-    places
-        Berths' names and polygons, in map coordinates.
     sightings
         The scene's vessels: where one has seen her jetty's shadow already, that is taken.
+    places
+        Berths' names and polygons, in map coordinates.
     port, light
-        The empty port and the scene's light; where either is None, nothing is said.
+        The empty port and the scene's light.
     ships
         All hulls in the scene.
     water
         (y, x) bool on the port's window.
     native
         Returns the scene's own pixels that cover bounds in grid metres.
-    angles
-        Sun and view as :func:`eo.physics.shadow.shadow_geometry` takes them, from grid north.
+    sun_azimuth_deg, off_nadir_deg, view_azimuth_deg
+        Sun and view from grid north [deg].
     """
-    if port is None or light is None:
-        return list(counts)
     told = {
         sighting.berth: sighting.freeboard.quay_log_likelihood
         for sighting in sightings
         if sighting.freeboard.quay_log_likelihood
     }
-    shapes = dict(places)
+    shapes = {name: shape for name, shape in places if name != ANCHORAGE}
     found = []
     for count in counts:
         said: tuple[float, ...] = ()
-        if count.berth in told and count.berth != ANCHORAGE:
+        if count.berth in shapes and count.berth in told:
             said = told[count.berth]
-        elif count.berth in shapes and count.berth != ANCHORAGE and count.clear_px > 0:
+        elif count.berth in shapes and count.clear_px > 0:
             hull = berth_as_hull(shapes[count.berth])
-            said = _seen(hull, port, light, ships, water=water, native=native, angles=angles)
+            geometry = _geometry(
+                hull, light.sun_elevation_deg, sun_azimuth_deg, off_nadir_deg, view_azimuth_deg
+            )
+            if geometry is not None:
+                said = _seen(hull, geometry, port, light, ships, water=water, native=native)
         found.append(replace(count, quay_log_likelihood=said))
     return found
 
 
 def _seen(
     hull: Hull,
+    geometry: ShadowGeometry,
     port: EmptyPort,
     light: Light,
     ships: tuple[Hull, ...],
     *,
     water: Any,
     native: Callable[[tuple[float, float, float, float]], NativePixels],
-    angles: dict[str, float | None],
 ) -> tuple[float, ...]:
-    geometry = _geometry(hull, angles)
-    if geometry is None:
-        return ()
     try:
         pixels = native(freeboard_bounds_m(hull))
     except SceneError:
@@ -94,21 +95,27 @@ def _seen(
     return jetty_log_likelihood(pixels, hull, geometry, port, ships=ships, light=light, water=water)
 
 
-def _geometry(hull: Hull, angles: dict[str, float | None]) -> ShadowGeometry | None:
-    sun, azimuth = angles["sun_elevation_deg"], angles["sun_azimuth_deg"]
+def _geometry(
+    hull: Hull,
+    sun_elevation_deg: float,
+    sun_azimuth_deg: float | None,
+    off_nadir_deg: float | None,
+    view_azimuth_deg: float | None,
+) -> ShadowGeometry | None:
+    """Return how heights show across a berth; None where they do not."""
     refused = refuse_geometry(
         heading_deg=hull.heading_deg,
-        sun_elevation_deg=sun,
-        sun_azimuth_deg=azimuth,
-        off_nadir_deg=angles["off_nadir_deg"],
-        view_azimuth_deg=angles["view_azimuth_deg"],
+        sun_elevation_deg=sun_elevation_deg,
+        sun_azimuth_deg=sun_azimuth_deg,
+        off_nadir_deg=off_nadir_deg,
+        view_azimuth_deg=view_azimuth_deg,
     )
-    if refused is not None or sun is None or azimuth is None:
+    if refused is not None or sun_azimuth_deg is None:
         return None
     return shadow_geometry(
         heading_deg=hull.heading_deg,
-        sun_elevation_deg=sun,
-        sun_azimuth_deg=azimuth,
-        off_nadir_deg=angles["off_nadir_deg"],
-        view_azimuth_deg=angles["view_azimuth_deg"],
+        sun_elevation_deg=sun_elevation_deg,
+        sun_azimuth_deg=sun_azimuth_deg,
+        off_nadir_deg=off_nadir_deg,
+        view_azimuth_deg=view_azimuth_deg,
     )

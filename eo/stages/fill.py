@@ -15,7 +15,7 @@ import numpy as np
 from eo.core.records import Freeboard, Sighting, Stay, Vessel, WaterCount
 from eo.core.rows import Detection, PortCall
 from eo.physics.hull import FILL_LIMITS, freeboard_prior_m
-from eo.stages.cargo import draw_call, learn_habit, measured_looks, weigh_call
+from eo.stages.cargo import CallDraws, draw_call, learn_habit, measured_looks, weigh_call
 from eo.stages.draws import ShipDraws, draw_ships, freeboards_at, log_likelihood_at, quantiles
 from eo.stages.quays import QuayView, ShipOnQuay, above_water, place_of, view_quays
 from eo.stages.ships_learnt import FILLS, ShipSize, any_fill, learnt_weights
@@ -114,35 +114,44 @@ def weigh(
     detections = []
     for sighting in sightings:
         key, stay = sighting.detection_id, stay_of.get(sighting.detection_id)
-        said = None
-        if key in seen:
-            who = owner[key]
-            if stay is not None:
-                known = stay.call_id, sighting.acquisition_id
-                who = replace(who, weight=weights.get(known, who.weight))
-            said = _posterior(seen[key], who)
-        status = _status(sighting, said, views.get(key))
-        detections.append(
-            _detection(sighting, stay, said if status == "measured" else None, status)
-        )
+        known = (stay.call_id if stay else "", sighting.acquisition_id)
+        who = owner.get(key)
+        if who is not None and known in weights:
+            who = replace(who, weight=weights[known])
+        said = _posterior(seen[key], who) if who is not None and key in seen else None
+        detections.append(_detection(sighting, stay, said, _status(sighting, said, views.get(key))))
     told = {row.detection_id for row in detections if row.fill_status == "measured"}
-    draws = {}
-    for stay in stays:
-        who = replace(ships[stay.call_id], weight=weights[stay.call_id, ""])
-        known_looks = told.intersection(stay.detection_ids)
-        draws[stay.call_id] = (
-            draw_call(stay, looks[stay.call_id], who, views, measured=len(known_looks))
-            if known_looks
-            else None
+    by_others = {call_id: weights[call_id, ""] for call_id in ships}
+    draws = {
+        stay.call_id: draw_call(
+            stay,
+            looks[stay.call_id],
+            replace(ships[stay.call_id], weight=by_others[stay.call_id]),
+            views,
+            measured=len(told.intersection(stay.detection_ids)),
         )
-    # Calls that say by themselves which way cargo went teach the port's habit to the others.
+        for stay in stays
+        if told.intersection(stay.detection_ids)
+    }
+    return detections, _calls(stays, looks, vessels, draws, product=product)
+
+
+def _calls(
+    stays: Sequence[Stay],
+    looks: Mapping[str, Sequence[Sighting]],
+    vessels: Mapping[str, Vessel],
+    draws: Mapping[str, CallDraws | None],
+    *,
+    product: str | None,
+) -> list[PortCall]:
+    """Return the calls' rows; those that say which way cargo went teach the others the habit."""
     habit = learn_habit(found for found in draws.values() if found is not None)
     calls = []
     for stay in stays:
-        found = draws[stay.call_id]
+        found = draws.get(stay.call_id)
         under = None if found is None else found.under(habit)
         calls.append(weigh_call(stay, looks[stay.call_id], vessels, under, product=product))
-    return detections, calls
+    return calls
 
 
 def _size(sightings: Sequence[Sighting]) -> ShipSize:
@@ -260,6 +269,7 @@ def _grid_quantiles(weight: np.ndarray) -> list[float]:
 def _detection(
     sighting: Sighting, stay: Stay | None, said: _Weight | None, status: str
 ) -> Detection:
+    said = said if status == "measured" else None
     return Detection(
         detection_id=sighting.detection_id,
         scene_id=sighting.scene_id,

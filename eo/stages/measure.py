@@ -152,41 +152,43 @@ def measure_tile(
             )
         )
     counts = water_counts(tile, water, grid=grid, window=window, halo=halo, aoi=aoi, berths=berths)
-    port, light = _empty_port(tile, grid, halo), _light(scene)
-    counts = with_quays(
-        counts,
-        places,
-        sightings,
-        port=port,
-        light=light,
-        ships=tuple(target.hull for target in result.targets),
-        water=water,
-        native=native,
-        angles={
-            "sun_elevation_deg": angles.sun_elevation_deg,
-            "sun_azimuth_deg": angles.sun_azimuth_grid_deg,
-            "off_nadir_deg": angles.off_nadir_deg,
-            "view_azimuth_deg": angles.view_azimuth_grid_deg,
-        },
-    )
+    counts = _with_quays(
+        counts, scene, tile, sightings, result=result, angles=angles,
+        grid=grid, halo=halo, places=places, water=water, native=native,
+    )  # fmt: skip
     return sightings, counts, pictures
 
 
-def _empty_port(tile: TilePixels, grid: Grid, halo: Window) -> EmptyPort | None:
-    if tile.reference is None:
-        return None
-    return EmptyPort(
-        reference=tile.reference, bands=tile.bands, grid=grid, window=halo, mask=tile.mask
-    )
-
-
-def _light(scene: Scene) -> Light | None:
-    if scene.sun_elevation_deg is None:
-        return None
-    return Light(
-        sensor=sensor_of(scene.sensor),
-        sun_elevation_deg=scene.sun_elevation_deg,
-        level=scene.level,
+def _with_quays(
+    counts: list[WaterCount],
+    scene: Scene,
+    tile: TilePixels,
+    sightings: list[Sighting],
+    *,
+    result: DetectResult,
+    angles: _Angles,
+    **place: Any,
+) -> list[WaterCount]:
+    """Add what the jetties' own shadows say of the berths' heights; see `with_quays`."""
+    if tile.reference is None or scene.sun_elevation_deg is None:
+        return counts
+    grid, halo = place.pop("grid"), place.pop("halo")
+    return with_quays(
+        counts,
+        sightings,
+        port=EmptyPort(
+            reference=tile.reference, bands=tile.bands, grid=grid, window=halo, mask=tile.mask
+        ),
+        light=Light(
+            sensor=sensor_of(scene.sensor),
+            sun_elevation_deg=scene.sun_elevation_deg,
+            level=scene.level,
+        ),
+        ships=tuple(target.hull for target in result.targets),
+        sun_azimuth_deg=angles.sun_azimuth_grid_deg,
+        off_nadir_deg=angles.off_nadir_deg,
+        view_azimuth_deg=angles.view_azimuth_grid_deg,
+        **place,
     )
 
 
