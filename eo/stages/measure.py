@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -30,6 +30,7 @@ from eo.core.seams import NativePixels
 from eo.core.sensors import sensor_of
 from eo.core.xp import to_device, to_host
 from eo.stages.berth_quays import with_quays
+from eo.stages.chips import keep_pictures
 from eo.stages.cube import area_pixels
 from eo.stages.detect import DetectResult, find_targets
 from eo.stages.empty_port import EmptyPort, Light
@@ -40,7 +41,6 @@ __all__ = ["HALO_M", "TilePixels", "measure_tile"]
 
 HALO_M = 400.0
 """Surroundings of a tile: half the longest ship and her shadow."""
-_CHIP_MARGIN_M = 60.0
 _BERTH_SHARE = 0.3
 """Share of the hull that must lie in a berth's polygon, unless her centre does."""
 _CLEAR = 1
@@ -127,30 +127,16 @@ def measure_tile(
         scene, [target for _, target in chosen], result, tile, angles,
         grid=grid, halo=halo, water=water, native=native,
     )  # fmt: skip
-    sightings, pictures = [], {}
+    sightings: list[Sighting] = []
+    pictures: dict[str, Any] = {}
     for (number, target), (pixels, found) in zip(chosen, measured, strict=True):
-        key = f"chip{number}"
-        chip, freeboard = None, found.freeboard
-        if pixels is not None:
-            near = around(pixels, target)
-            pictures[key] = picture(near)
-            chip = Chip(key=key, map_to_pixel=near.map_to_pixel)
-        if found.profile is not None:
-            freeboard = replace(freeboard, profile_key=f"profile{number}")
-            pictures[f"profile{number}"] = found.profile
+        freeboard, chip = keep_pictures(number, target, pixels, found, pictures)
         sightings.append(
             _sighting(
-                scene,
-                target,
-                freeboard,
-                chip,
-                tile=tile,
-                grid=grid,
-                group=group,
-                places=places,
+                scene, target, freeboard, chip, tile=tile, grid=grid, group=group, places=places,
                 convergence=convergence,
             )
-        )
+        )  # fmt: skip
     counts = water_counts(tile, water, grid=grid, window=window, halo=halo, aoi=aoi, berths=berths)
     counts = _with_quays(
         counts, scene, tile, sightings, result=result, angles=angles,
@@ -321,38 +307,6 @@ def _sighting(
         freeboard=freeboard,
         chip=chip,
     )
-
-
-def around(pixels: NativePixels, target: Target) -> NativePixels:
-    """Return the part of a native window that shows a hull and a margin."""
-    a, b, c, d, e, f = pixels.map_to_pixel
-    points = np.asarray(target.hull.outline)
-    cols = a * points[:, 0] + b * points[:, 1] + c
-    rows = d * points[:, 0] + e * points[:, 1] + f
-    margin = _CHIP_MARGIN_M * float(np.hypot(a, b))
-    height, width = pixels.saturated.shape
-    row0, row1 = max(0, int(rows.min() - margin)), min(height, int(rows.max() + margin) + 1)
-    col0, col1 = max(0, int(cols.min() - margin)), min(width, int(cols.max() + margin) + 1)
-    return NativePixels(
-        bands=pixels.bands,
-        reflectance=pixels.reflectance[:, row0:row1, col0:col1],
-        saturated=pixels.saturated[row0:row1, col0:col1],
-        map_to_pixel=(a, b, c - col0, d, e, f - row0),
-    )
-
-
-def picture(pixels: NativePixels) -> NDArray[np.uint8]:
-    """Return (y, x, 3) uint8, red green blue, stretched over the window's own range."""
-    names = [n for n in ("red", "green", "blue") if n in pixels.bands]
-    planes = np.stack([pixels.reflectance[pixels.bands.index(n)] for n in names], axis=-1)
-    if planes.shape[-1] != 3:
-        planes = np.repeat(planes[..., :1], 3, axis=-1)
-    seen = planes[np.isfinite(planes).all(axis=-1)]
-    if not seen.size:
-        return np.zeros(planes.shape, np.uint8)
-    low, high = np.percentile(seen, 1), np.percentile(seen, 99.5)
-    scaled = np.clip((planes - low) / max(high - low, 1e-4), 0, 1) ** 0.7
-    return np.asarray(np.nan_to_num(scaled * 255), np.uint8)
 
 
 def water_counts(
