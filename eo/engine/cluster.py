@@ -118,8 +118,12 @@ class DaskEngine:
                 except queue.Empty:
                     watch.look()
                     continue
-                outcome = _outcome(future, pending[future].item)
                 watch.came()
+                if future.status in {"lost", "pending"}:
+                    # It was done, but its worker died with the result: Dask does it again.
+                    future.add_done_callback(done.put)
+                    continue
+                outcome = _outcome(future, pending[future].item)
                 settled = work.settle(pending.pop(future), outcome, time.monotonic())
                 future.release()
                 if settled is not None:
@@ -199,7 +203,7 @@ def _outcome(future: Any, item: Item) -> Outcome[Item, Any]:
     """
     from dask.distributed import CancelledError, KilledWorker
 
-    if future.status in {"cancelled", "lost"}:
+    if future.status == "cancelled":
         raise _lost(CancelledError())
     if future.status == "finished":
         # The worker's copy of the item is left behind: the client has it.
