@@ -188,8 +188,8 @@ def kubecluster_engine(place: str, workers: int | None = None) -> DaskEngine:
         ) from None
     from dask.distributed import Client
 
-    parts = urlsplit(place)
-    namespace, name = parts.netloc or None, parts.path.strip("/") or None
+    where, _, name_there = place.partition("://")[2].partition("/")
+    namespace, name = where or None, name_there.strip("/") or None
     count = workers or _WORKERS
     image = os.environ.get("EO_IMAGE")
     if name is None and image is None:
