@@ -33,10 +33,12 @@ def measured_profile(across_m: Any, values: Any, model: Any, pixel_m: float) -> 
     for seen, fitted in zip(values, model, strict=True):
         mean = np.bincount(index, seen, count) / some
         left = seen - fitted
-        # About the fit, not the mean: the profile rises within a bin.
+        # About the fit, not the mean: the profile rises within a bin. Where one or two pixels
+        # say little of their scatter, that of the whole profile stands in.
+        whole = float(np.var(left))
         scatter = np.bincount(index, left**2, count) / some
         scatter = scatter - (np.bincount(index, left, count) / some) ** 2
-        spread = np.sqrt(np.maximum(scatter, 0.0) / np.maximum(some - 1, 1))
+        spread = np.sqrt((scatter * some + 2.0 * whole) / (some + 1.0) / some)
         rows += [mean, np.bincount(index, fitted, count) / some, spread]
     out = np.stack(rows)
     out[1:, pixels == 0] = np.nan
