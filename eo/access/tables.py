@@ -27,8 +27,9 @@ from eo.core.rows import Detection, Look, PortCall, PortTotal, SceneRow
 
 __all__ = ["SCHEMA_VERSION", "TABLES", "read_rows", "read_table", "table_of", "write_table"]
 
-SCHEMA_VERSION = 2
-"""2 added `freeboard_bound_m` to the detections. Versions only add columns: what an older file
+SCHEMA_VERSION = 3
+"""2 added `freeboard_bound_m` to the detections, 3 `loading_p` and `loaded_barrels_*` to the calls.
+Versions only add columns: what an older file
 lacks is read as missing."""
 
 TABLES: dict[str, type] = {

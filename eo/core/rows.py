@@ -127,6 +127,12 @@ class PortCall:
     detection_ids: tuple[str, ...]
     scene_ids: tuple[str, ...]
     note: str | None
+    loading_p: float | None = None
+    """Chance that she loaded; None where no look of the call was measured."""
+    loaded_barrels_p05: float | None = None
+    """Barrels, if she loaded."""
+    loaded_barrels_p50: float | None = None
+    loaded_barrels_p95: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

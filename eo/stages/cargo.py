@@ -48,6 +48,17 @@ _MOVED = 0.1
 """A change of fill that is cargo and not bunkers or stores."""
 _SURE = 0.8
 """Chance from which a direction is told."""
+_HARDLY = 0.001
+"""Chance of a loading, below which nothing is said of what it would be."""
+_QUANTILES = ("p05", "p50", "p95")
+_COLUMNS = (
+    "loading_p",
+    *(
+        f"{name}_{q}"
+        for name in ("fill_arrival", "fill_departure", "cargo_t", "barrels", "loaded_barrels")
+        for q in _QUANTILES
+    ),
+)
 _USUAL = 5.0 / 6.0
 _MOVES = 0.94
 """Chance that a tanker at a berth loads or discharges at all."""
@@ -248,16 +259,11 @@ def weigh_call(
 ) -> PortCall:
     """Return the row of a call."""
     vessel = fleet.get(stay.vessel_id)
-    arrival: list[float | None] = [None] * 3
-    departure, cargo, barrels = list(arrival), list(arrival), list(arrival)
-    direction = "unclear"
-    note: str | None = "no look of this call was measured"
+    note: str | None
+    direction, note = "unclear", "no look of this call was measured"
+    columns: dict[str, float | None] = {}
     if draws is not None:
-        arrival = [*quantiles(draws.arrival, draws.weight)]
-        departure = [*quantiles(draws.departure, draws.weight)]
-        tonnes, volume = _cargo(stay, draws, product)
-        cargo = [*quantiles(tonnes, draws.weight)]
-        barrels = [*quantiles(volume, draws.weight)]
+        columns = _columns(stay, draws, product)
         direction, note = _direction(draws)
     if draws is not None and draws.looks == 1:
         note = f"one measured look; {note}" if note else "one measured look"
@@ -282,24 +288,33 @@ def weigh_call(
         departure_after=stay.last_seen,
         departure_before=stay.departure_before,
         direction=direction,
-        fill_arrival_p05=arrival[0],
-        fill_arrival_p50=arrival[1],
-        fill_arrival_p95=arrival[2],
-        fill_departure_p05=departure[0],
-        fill_departure_p50=departure[1],
-        fill_departure_p95=departure[2],
-        cargo_t_p05=cargo[0],
-        cargo_t_p50=cargo[1],
-        cargo_t_p95=cargo[2],
-        barrels_p05=barrels[0],
-        barrels_p50=barrels[1],
-        barrels_p95=barrels[2],
         of_interest=_of_interest(vessel, fleet),
         dark=None,
         detection_ids=stay.detection_ids,
         scene_ids=tuple(dict.fromkeys(s.scene_id for s in sightings)),
         note=note,
+        **{name: columns.get(name) for name in _COLUMNS},
     )
+
+
+def _columns(stay: Stay, draws: CallDraws, product: str | None) -> dict[str, float | None]:
+    """Return what the draws say of fills, cargo and barrels, by column."""
+    tonnes, volume = _cargo(stay, draws, product)
+    loads = draws.departure - draws.arrival > _MOVED
+    told: dict[str, float | None] = {"loading_p": draws.loading_p}
+    for name, values, used in (
+        ("fill_arrival", draws.arrival, None),
+        ("fill_departure", draws.departure, None),
+        ("cargo_t", tonnes, None),
+        ("barrels", volume, None),
+        ("loaded_barrels", volume, loads),
+    ):
+        if used is not None and draws.loading_p <= _HARDLY:
+            continue
+        kept = slice(None) if used is None else used
+        found = quantiles(values[kept], draws.weight[kept])
+        told |= dict(zip((f"{name}_{q}" for q in _QUANTILES), found, strict=True))
+    return told
 
 
 def _direction(draws: CallDraws) -> tuple[str, str | None]:

@@ -104,8 +104,9 @@ def draw_loads(
 
     Notes
     -----
-    A call's barrels are drawn from a two-piece normal law through its three percentiles, with a
-    quarter of the variance common to all calls, and never below nothing. A call without a
+    Whether a call loaded is drawn by its chance; what she then loaded from a two-piece normal law
+    through its three percentiles, with a quarter of the variance common to all calls, and never
+    below nothing. A call without a
     measured load, seen or not, is a loading with the measured calls' share (Jeffreys prior); it
     then loads like a measured one at random, in proportion to the cube of the ship's length. The
     length of a ship that nobody saw is that of one that was seen, at random.
@@ -123,6 +124,8 @@ def draw_loads(
             below, above = (mid - low) / _Z95, (high - mid) / _Z95
             step = np.where(z[:, j] < 0.0, below, above)
             barrels[:, j] = np.maximum(mid + z[:, j] * step, 0.0)
+            if call.loading_p is not None:
+                barrels[:, j] *= rng.random(draws) < call.loading_p
     unseen = None
     if missed is not None and measured.any():
         known = _Known(
@@ -143,6 +146,9 @@ def _load(call: PortCall) -> tuple[float, float, float] | tuple[()] | None:
     if call.direction == "discharging":
         return ()
     spread = (call.barrels_p05, call.barrels_p50, call.barrels_p95)
+    if call.loading_p is not None and call.loaded_barrels_p50 is not None:
+        # Which way cargo went, and how much if it was loaded, are two questions.
+        spread = (call.loaded_barrels_p05, call.loaded_barrels_p50, call.loaded_barrels_p95)
     if None in spread:
         return None
     low, mid, high = (float(v) for v in spread if v is not None)
