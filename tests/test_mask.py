@@ -218,3 +218,18 @@ def test_every_number_that_may_come() -> None:
     np.testing.assert_array_equal(found, again)
     ones = np.ones((3, 20, 20), dtype=np.uint8)
     assert (cloud_mask(ones, BANDS[:3], method="spectral") == 2).all()
+
+
+def test_a_ship_that_touches_a_cloud_is_no_rim_of_it() -> None:
+    from scipy import ndimage
+
+    sky = make_sky(
+        clouds=((150.0, 60.0, 60.0),), ships=((150.0, 142.0, 90.0),), ship_px=(45.0, 7.0)
+    )
+    told = ndimage.binary_dilation(sky.ships, iterations=2) | (sky.opacity > 0.1)
+    _, parts = ndimage.label(told)
+    assert parts == 1
+    found = mask(sky, ("scl", classes(sky, cloud=told)), gsd_m=3.0).mask
+    far = sky.ships & (np.mgrid[:300, :300][1] > 146)
+    assert (found[far] == 1).all()
+    assert (found[sky.opacity > 0.5] == 2).mean() > 0.98

@@ -85,7 +85,7 @@ def classify(
     xp, _ = namespace(reflectance)
     check_bands(reflectance, bands)
     score, valid = scored(reflectance, bands)
-    mask = xp.astype(valid, xp.uint8)
+    mask = valid.astype(xp.uint8)
     if not bool(valid.any()):
         return mask
     blue, green, red = (reflectance[bands.index(b)] for b in ("blue", "green", "red"))

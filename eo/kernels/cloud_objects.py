@@ -229,4 +229,7 @@ def believable(
     wide = touching(labels, int(count), seed)
     size = xp.bincount(labels[told], minlength=int(count) + 1)
     white = xp.bincount(labels[told & (smooth > 0.5 * cut)], minlength=int(count) + 1)
-    return told & wide & (white >= 0.5 * size)[labels] & within(seed, REACH_M / gsd_m)
+    kept = told & wide & (white >= 0.5 * size)[labels] & within(seed, REACH_M / gsd_m)
+    if gsd_m <= FINE_M:  # ships that touch a cloud are no rim of it
+        kept = wide_parts(kept, RIM_WIDTH_M / 2 / gsd_m) | (kept & seed)
+    return kept

@@ -51,7 +51,7 @@ def seen_share(look: Array, known: Array, where: Array, *, window_px: int) -> Ar
     def mean(values: Array) -> Array:
         return ndi.uniform_filter(values, window_px)
 
-    share = mean(xp.astype(where, xp.float32))
+    share = mean(where.astype(xp.float32))
     enough = share > _LEAST_SHARE
     share = xp.where(enough, share, xp.float32(1))
     mean_x, mean_y = mean(x) / share, mean(y) / share

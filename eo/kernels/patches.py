@@ -126,7 +126,7 @@ def _redness(
     blue, green, red = visible
     told = seed & (blue < UNSATURATED)
     flat = labels[told]
-    b, g, r = (xp.astype(band[told], xp.float64) for band in (blue, green, red))
+    b, g, r = (band[told].astype(xp.float64) for band in (blue, green, red))
     excess = xp.bincount(flat, weights=r - b, minlength=count)
     light = xp.bincount(flat, weights=(b + g + r) / 3, minlength=count)
     seen = xp.bincount(flat, minlength=count)

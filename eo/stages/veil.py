@@ -242,7 +242,7 @@ def _missed_cloud(
 def _thin(xp: Any, ndi: Any, look: _Departure, pixel_m: float) -> tuple[Array, Array]:
     """Light lifted over a wide area, and where of that known land is hidden."""
     size = max(3, 2 * round(_WINDOW_M / pixel_m / 2) + 1)
-    share = ndi.uniform_filter(xp.astype(look.known, xp.float32), size)
+    share = ndi.uniform_filter(look.known.astype(xp.float32), size)
     excess = ndi.uniform_filter(look.excess, size) / xp.maximum(share, xp.float32(1e-3))
     spread = ndi.uniform_filter(look.spread, size) / xp.maximum(share, xp.float32(1e-3))
     lifted = (excess > xp.maximum(2 * spread, xp.float32(_THIN))) & look.bluer & look.known
