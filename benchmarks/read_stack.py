@@ -160,6 +160,7 @@ def run(*, size: int, rounds: int, threads: int) -> dict[str, Any]:
         "ours_mpx_s": round(rates["ours"], 1),
         "rasterio_mpx_s": round(rates["rasterio"], 1),
         "ratio": round(rates["ours"] / rates["rasterio"], 3),
+        "median_of_pairs": round(statistics.median(pairs), 3),
         "ratio_of_pairs": [round(min(pairs), 3), round(max(pairs), 3)],
     }
 

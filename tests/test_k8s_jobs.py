@@ -283,7 +283,7 @@ def test_a_step_that_failed_is_tried_anew_by_the_planners_next_life(night: Night
 
 
 def test_a_unit_larger_than_the_containers_limit_is_refused(night: Night) -> None:
-    with pytest.raises(EngineError, match=r"6\.0 GiB"):
+    with pytest.raises(EngineError, match=r"4\.0 GiB"):
         night.engine().check(Needs(host_bytes=8 * 2**30))
     night.engine().check(Needs(host_bytes=2**30))
 

@@ -58,7 +58,7 @@ class Planner:
             extra={
                 "KUBECONFIG": str(cluster.kubeconfig(folder / "kubeconfig")),
                 "EO_OUTPUT": str(folder / "cluster"),
-                "EO_PER_INDEX": "2",
+                "EO_PER_INDEX": "3",
                 "OMP_NUM_THREADS": "1",
                 "PYTHONPATH": os.environ.get("PYTHONPATH", ""),
             },
