@@ -52,6 +52,8 @@ __all__ = ["ProfileBatch", "ProfileFit", "profile_likelihood"]
 _COARSE = 11
 _MIDDLE = 7
 _FINE = 13
+_FARTHEST_SDS = 4.0
+"""Widths are tried up to this many sds above the one to be expected; ln L stays level beyond."""
 _STEPS = (4, 1, 2)
 """Widths tried over the whole range, about the best of them, and within the peak; and the
 steps that each round takes. ln L is smooth on the scale of the blur, which the first widths
@@ -161,7 +163,8 @@ def _some(batch: ProfileBatch, some: slice) -> ProfileBatch:
 
 def _begin(batch: ProfileBatch, xp: Any) -> _Begun:
     """Fit vessels together: coarse widths, then finer ones about the best; choose the last."""
-    last = batch.widths_m[:, -1:, ...]
+    most = (batch.width_mean_m + _FARTHEST_SDS * batch.width_sd_m)[:, None, ...]
+    last = xp.minimum(batch.widths_m[:, -1:, ...], most)
     # Denser towards 0, where freeboards are.
     nodes = last * constant_like((np.arange(_COARSE) / (_COARSE - 1.0)) ** 1.6, last)
     state = start_state(batch, nodes, xp)
