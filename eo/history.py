@@ -17,7 +17,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from eo import units
 from eo.access.folder import RunFolder
@@ -33,8 +33,12 @@ from eo.core.records import Berth, Scene, Sighting, Vessel, WaterCount, from_jso
 from eo.core.redaction import redacted
 from eo.core.seams import PartStore
 from eo.core.xp import gpu_count
-from eo.finish import Findings, Measured, compile_results
-from eo.pages import REPORT
+
+if TYPE_CHECKING:
+    from eo.finish import Findings, Measured
+
+# What compiles results (report, pictures) is imported where they are compiled: a run that finds
+# nothing to do has no use for it.
 
 __all__ = [
     "FINDINGS",
@@ -55,6 +59,7 @@ _PACKAGES = ("eo-freeboard", "numpy", "scipy", "xarray", "zarr", "icechunk", "st
              "rasterio", "dask")  # fmt: skip
 FINDINGS = f"{HISTORY}/findings"
 """Folder of what commits are made of, by fingerprint."""
+_REPORT = "report.html"
 _SILENT = ("output", "cube", "fleet", "berths")
 """Keys of a campaign that say where things lie: their contents are told apart, not their place."""
 
@@ -121,6 +126,8 @@ def finish_records(
 
 def _findings(records: Mapping[str, Any], parts: PartStore) -> Findings:
     """Return what finish works on, read from the parts that the records name."""
+    from eo.finish import Findings
+
     scenes = from_json(list[Scene], records["scenes"])
     asked = records["campaign"]
     first, _, after = asked["period"].partition("/")
@@ -149,6 +156,8 @@ def _findings(records: Mapping[str, Any], parts: PartStore) -> Findings:
 
 def _gather(parts: PartStore, scene: Scene, prints: Mapping[str, list[str]]) -> Measured:
     """Return what the parts of a scene say."""
+    from eo.finish import Measured
+
     out = Measured(cube_parts=[units.cube_part(parts, name) for name in prints["ingest"]])
     for name in prints["measure"]:
         records = parts.records("measure", name)
@@ -174,6 +183,8 @@ def commit_results(
     if _stands(folder, name):
         _log.info("nothing has changed: tables and report stand as they are")
         return False
+    from eo.finish import compile_results
+
     folder.write_json(f"{FINDINGS}/{name}.json", records)
     draft = MemoryFiles(folder.place)
     summary = compile_results(_findings(records, parts), parts, draft)
@@ -185,7 +196,7 @@ def commit_results(
         len(made.scenes),
         summary["vessels_seen"],
         summary["calls"],
-        folder.inside(REPORT),
+        folder.inside(_REPORT),
     )
     return True
 
@@ -195,7 +206,7 @@ def _stands(folder: RunFolder, name: str) -> bool:
     run = folder.read_json(RUN) or {}
     if run.get("finish") != name or run.get("versions", {}).get("code") != code_digest():
         return False
-    if folder.files.read(REPORT) is None:
+    if folder.files.read(_REPORT) is None:
         return False
     try:
         return all(folder.digest(table) == said for table, said in run["sha256"].items())
@@ -295,6 +306,8 @@ def results_at(folder: RunFolder, tag: str) -> tuple[dict[str, Any], MemoryFiles
         raise OutputError(
             f"what {tag} was made of is gone from {folder.place}: only a record is left"
         )
+    from eo.finish import compile_results
+
     parts = open_parts(folder.place)
     draft = MemoryFiles(folder.place)
     compile_results(_findings(records, parts), parts, draft)

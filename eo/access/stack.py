@@ -16,7 +16,6 @@ from urllib.parse import quote, unquote
 import dask.core
 import dask.local
 import numpy as np
-import stackstac
 
 from eo.access.rasters import RasterFiles
 from eo.core.grid import Grid, Window
@@ -97,6 +96,8 @@ def stack_window(
     }
     reader: Any = functools.partial(WindowReader, sources)
     fill: Any = np.dtype(dtype).type(np.nan if np.dtype(dtype).kind == "f" else 0)
+    import stackstac  # half a second, which a run that reads nothing need not spend
+
     stacked = stackstac.stack(
         [item],
         assets=[name for name, _, _ in bands],
