@@ -208,6 +208,16 @@ def test_blocks_change_nothing() -> None:
     np.testing.assert_array_equal(np.concatenate(parts), whole)
 
 
+@pytest.mark.parametrize("gsd_m", [3.0, 10.0, 30.0])
+def test_threads_change_nothing(gsd_m: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    sky = make_sky(clouds=CLOUDS)
+    found = []
+    for workers in ("1", "3"):
+        monkeypatch.setenv("OMP_NUM_THREADS", workers)
+        found.append(classify(sky.image, BANDS, gsd_m=gsd_m))
+    np.testing.assert_array_equal(*found)
+
+
 # ------------------------------------------------------------------------------------- pieces
 def test_otsu_between_two_heaps() -> None:
     rng = np.random.default_rng(0)
