@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 import rasterio
 import shapely
-from port_scores import f1, matches, off_quay, reliability, rmse, score, sides
+from port_scores import SHIP_M, f1, matches, off_quay, reliability, rmse, score, sides
 from rasterio.warp import Resampling, reproject
 
 from eo.core.grid import LONLAT, Grid, grid_over, project_geometry
@@ -240,6 +240,16 @@ def judged(ports: dict[str, Port], told_: dict[str, Told], models: dict[str, Any
     out["reliability"] = reliability(*zip(*said, strict=True))
     print(json.dumps({k: v for k, v in out.items() if k != "ports"}, indent=None))
     return out
+
+
+def length_errors(targets: Any, shapes: list[Any]) -> list[float]:
+    """Return by how much the vessels found are longer than their labels [m]."""
+    taken = matches(list(targets), shapes)
+    return [
+        targets[i].hull.length_m - sides(shapes[j])[0]
+        for i, j in taken.items()
+        if targets[i].hull.length_m >= SHIP_M
+    ]
 
 
 def figures(counts: Any) -> dict[str, Any]:

@@ -148,7 +148,7 @@ def trainer():
 @pytest.mark.slow
 @pytest.mark.skipif(not (DATA / "ports-s2").is_dir(), reason="needs ../shared/data/ports-s2")
 def test_real_ports_reach_the_aim(trainer):
-    total = np.zeros(3, int)
+    total, errors = np.zeros(3, int), []
     for item in sorted((DATA / "ports-s2").glob("*/item.json")):
         lattice, image, labels = trainer.read_port(item.parent)
         mask = np.isfinite(image).all(axis=0).astype(np.uint8)
@@ -156,7 +156,10 @@ def test_real_ports_reach_the_aim(trainer):
             image, trainer.BANDS, mask, reference=None, grid=lattice, window=lattice.window
         )
         total += trainer.score(result.targets, labels)
-    assert trainer.f1(total) >= 0.5
+        errors += trainer.length_errors(result.targets, labels)
+    # These ports were trained on; those left out are in benchmarks/results/vessels_ports.json.
+    assert trainer.f1(total) >= 0.65
+    assert np.median(np.abs(errors)) < 15
 
 
 @pytest.mark.data
@@ -195,3 +198,18 @@ def test_the_four_tankers_at_the_anchorage():
         assert away < target.hull.length_m / 4
     assert len({id(t) for t in hits}) == 4
     assert len(found) - 4 <= 2
+
+
+def test_figures_of_ports_left_out_reach_the_aims():
+    path = Path(__file__).parents[1] / "benchmarks" / "results" / "vessels_ports.json"
+    figures = json.loads(path.read_text())["swir16"]
+    assert figures["all"]["f1"] >= 0.5
+    assert all(port["f1"] >= 0.4 for port in figures["ports"].values())
+    away = figures["off_quay"]
+    assert away["found"] >= 0.9 * away["labels"]
+    assert away["found_100_m"] >= 0.95 * away["labels_100_m"]
+    sure = [row for row in figures["reliability"] if row["from"] >= 0.7]
+    ships = sum(row["ships"] * row["detections"] for row in sure)
+    said = sum(row["mean_said"] * row["detections"] for row in sure)
+    many = sum(row["detections"] for row in sure)
+    assert abs(ships - said) / many < 0.1

@@ -64,11 +64,35 @@ def afloat(scene: Pixels) -> list[Found]:
         if where is None:
             continue
         member, seen = bridged(labels[where] == index, where, scene)
-        for box in boxes_of(member, where, seen):
-            chance = _chance(box, seen)
+        boxes = boxes_of(member, where, seen)
+        for box in boxes:
+            others = [other for other in boxes if other is not box and _abreast(box, other)]
+            chance = _chance(box, _alone(seen, others))
             if chance >= LEAST_SCORE:
                 found.append(Found(box=box, probability=chance))
     return found
+
+
+def _abreast(one: Box, other: Box) -> bool:
+    """Whether two hulls of like length lie side by side; craft and pieces of a hull do not."""
+    dr, dc = other.row - one.row, other.col - one.col
+    u = abs(dr * one.along[0] + dc * one.along[1])
+    v = abs(dr * one.across[0] + dc * one.across[1])
+    short, long = sorted((one.length_px, other.length_px))
+    return bool(
+        short > 0.5 * long and u < 0.4 * long and v > 0.35 * (one.width_px + other.width_px)
+    )
+
+
+def _alone(scene: Pixels, others: list[Box]) -> Pixels:
+    """Return the scene without the neighbours of one hull: a ship beside her is no dirt."""
+    if not others:
+        return scene
+    free = np.ones(scene.cover.shape, np.float32)
+    for other in others:
+        weights, inside = box_weights(free.shape, other, grow_px=1.0)
+        free[inside] = np.minimum(free[inside], 1 - weights)
+    return replace(scene, rise=scene.rise * free, cover=scene.cover * free)
 
 
 def _solid(scene: Pixels) -> Array:

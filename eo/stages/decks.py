@@ -30,7 +30,7 @@ _TANKERS = (6.0, 0.5)
 """Mean and spread of length over beam of 668 tankers as broadcast."""
 _OTHERS = (6.4, 0.9)
 """The same of dry cargo and passenger ships: bulkers about 6, container ships 6.5 to 7.5."""
-_BOUND = 2.5
+_BOUND = 2.0
 """Largest odds ratio that one kind of evidence may give, or its inverse."""
 _RESOLVED_M = 5.0
 _LEAST_DECK_PX = 25.0

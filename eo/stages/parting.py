@@ -47,6 +47,8 @@ _RESOLVED_M = 5.0
 """Pixel up to which foam shows as wide as it is."""
 _LAUNCH = 2.2
 """Length over breadth of what churns up foam that dims from the stem on."""
+_SHIPSHAPE = 4.5
+"""Length over breadth from which a head is a ship's hull rather than a launch's foam."""
 _HEAD_LEVEL = 0.5
 """Share of the head's level down to which it is hull."""
 
@@ -280,7 +282,12 @@ def _fades(box: Box, scene: Pixels) -> tuple[float, float]:
     v = np.linspace(-0.25, 0.25, 5) * box.width_px
     half = box.length_px / 2
     both = []
+    height, width = scene.rise.shape
     for sign in (-1.0, 1.0):
+        row, col = box.at(sign * (half + 1.0), 0.0)
+        if not (0 <= row <= height - 1 and 0 <= col <= width - 1):
+            both.append(0.0)  # what lies beyond the pixels fades not
+            continue
         outside = np.arange(half + 1.0, half + 1.0 + beyond, _STEP_PX) * sign
         inside = np.arange(half - 1.0 - beyond, half - 1.0, _STEP_PX) * sign
         # The least of what follows: another ship may lie beyond a gap.
@@ -323,7 +330,8 @@ def without_wake(box: Box, scene: Pixels) -> Box:
         runs_out = tail_fades > _TAIL_FADES and levels[3] < _TAIL_DIMMER * levels[:2].max()
         if head_fades < _HEAD_ENDS and (dims or runs_out):
             head = _head(box, scene, sign)
-            if dims and scene.pixel_m <= _RESOLVED_M:
+            stout = head.length_px < _SHIPSHAPE * box.width_px
+            if dims and stout and scene.pixel_m <= _RESOLVED_M:
                 head = _shortened(head, min(head.length_px, _LAUNCH * box.width_px))
             return head
     return box
@@ -345,17 +353,15 @@ def _quarters(box: Box, scene: Pixels) -> Array:
 
 def _head(box: Box, scene: Pixels, sign: int) -> Box:
     """Return the bright head of a box whose tail points along `sign`."""
-    u = np.arange(-box.length_px / 2 - 3.0, box.length_px / 2 + 1e-6, _STEP_PX)
+    u = np.arange(-box.length_px / 2, box.length_px / 2 + 1e-6, _STEP_PX)
     v = np.linspace(-0.45, 0.45, 7) * box.width_px
     profile = np.quantile(frame(scene.rise, box, sign * u, v), 0.85, axis=1)
     first = profile[: max(len(profile) // 2, 4)]
     level = _HEAD_LEVEL * float(np.sort(first)[-2:].mean())
     peak = int(np.argmax(first))
-    stem = peak - _falls_below(profile[peak::-1], level)
-    stern = peak + _falls_below(profile[peak:], level)
-    start, stop = np.interp([stem, stern], np.arange(len(u)), u)
-    row, col = box.at(sign * float(start + stop) / 2, 0.0)
-    length = max(float(stop - start), 1.0)
+    stop = u[0] + _STEP_PX * (peak + _falls_below(profile[peak:], level))
+    length = max(float(stop - u[0]), 1.0)
+    row, col = box.at(sign * float(u[0] + stop) / 2, 0.0)
     return replace(box, row=row, col=col, length_px=length, length_sd_px=0.15 * length, wake=sign)
 
 
