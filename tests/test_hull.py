@@ -18,6 +18,7 @@ from eo.physics.hull import (
     fill_at_draught,
     freeboard_prior_m,
     sample_particulars,
+    usual_deadweight_t,
 )
 
 DIMENSIONS = Path(__file__).parents[1].parent / "shared" / "data" / "tanker-dimensions.csv"
@@ -138,3 +139,11 @@ def test_barrels_per_tonne_stay_within_three_percent():
         assert drawn.max() <= 1.03 * factor
     unknown = barrels_per_tonne(None, np.random.default_rng(3), 1000)
     assert np.ptp(unknown) > np.ptp(barrels_per_tonne("diesel", np.random.default_rng(3), 1000))
+
+
+def test_usual_deadweight_grows_faster_than_the_cube_of_the_length():
+    small, large = usual_deadweight_t(105.0), usual_deadweight_t(180.0)
+    # Ships as built: 105 m and 5,500-6,500 t; 180 m and 33,000-47,000 t.
+    assert 4500 < small < 6500
+    assert 30_000 < large < 47_000
+    assert large / small > (180.0 / 105.0) ** 3

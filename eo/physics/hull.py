@@ -46,6 +46,7 @@ __all__ = [
     "fill_at_draught",
     "freeboard_prior_m",
     "sample_particulars",
+    "usual_deadweight_t",
 ]
 
 SEAWATER_T_PER_M3 = 1.025
@@ -228,8 +229,7 @@ def sample_particulars(
         ballast = np.full(draws, ballast_draught_m)
         # A drawn design draught must lie below the waterline that is known.
         design = np.maximum(design, 1.15 * ballast)
-    share = 0.46 + 0.25 * (1.0 - np.exp(-np.maximum(length - 90.0, 0.0) / 75.0))
-    deadweight = length * beam * design * share * np.exp(0.13 * noise[5])
+    deadweight = length * beam * design * _deadweight_share(length) * np.exp(0.13 * noise[5])
     block = np.clip(DESIGN_BLOCK + DESIGN_BLOCK_SD * noise[6], 0.70, 0.90)
     return Particulars(
         length_m=length,
@@ -240,6 +240,22 @@ def sample_particulars(
         dwt_t=np.full(draws, dwt_t) if dwt_t is not None else deadweight,
         design_block=block,
     )
+
+
+def usual_deadweight_t(length_m: Any) -> Any:
+    """Return the deadweight of a ship of this length by the priors' means [t].
+
+    Steeper than the cube of the length: larger tankers are fuller, and their steel weighs less.
+    """
+    length = np.asarray(length_m, dtype=float)
+    beam = 0.16 * length
+    design = beam * np.interp(length, [130.0, 250.0], [0.415, 0.36])
+    return length * beam * design * _deadweight_share(length)
+
+
+def _deadweight_share(length_m: Any) -> Any:
+    """Deadweight over length, beam and design draught [t/m3]."""
+    return 0.46 + 0.25 * (1.0 - np.exp(-np.maximum(length_m - 90.0, 0.0) / 75.0))
 
 
 def _known_beam(length: Any, beam_m: float, beam_sd_m: float, noise: Any) -> Any:

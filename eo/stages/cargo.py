@@ -60,6 +60,7 @@ _COLUMNS = (
     ),
 )
 _USUAL = 5.0 / 6.0
+_LEARNT_IN = 30
 _MOVES = 0.94
 """Chance that a tanker at a berth loads or discharges at all."""
 
@@ -240,12 +241,29 @@ def _tempered(logl: Any) -> Any:
 
 
 def learn_habit(calls: Iterable[CallDraws]) -> PortHabit:
-    """Return the port's habit from the calls that say by themselves which way cargo went."""
-    loads = discharges = 0
-    for call in calls:
-        loads += call.loading_p >= _SURE
-        discharges += call.discharging_p >= _SURE
-    share = (loads + 1.0) / (loads + discharges + 2.0)
+    """Return the port's habit: the share of loadings that agrees best with all calls.
+
+    By expectation and maximisation: each call counts with the chance that she loaded (discharged)
+    under the habit so far, so that calls that say by themselves which way cargo went teach the
+    others, and calls that say nothing leave it as it is.
+    """
+    masses = [
+        [
+            np.bincount(call.kind, call.weight * moved, minlength=3)
+            for moved in (
+                call.departure - call.arrival > _MOVED,
+                call.arrival - call.departure > _MOVED,
+                np.ones(call.weight.size),
+            )
+        ]
+        for call in calls
+    ]
+    share = 0.5
+    for _ in range(_LEARNT_IN):
+        ratio = np.array([2.0 * share, 2.0 - 2.0 * share, 1.0])
+        loads = sum(float(ratio @ up / (ratio @ whole)) for up, _, whole in masses)
+        others = sum(float(ratio @ down / (ratio @ whole)) for _, down, whole in masses)
+        share = (loads + 1.0) / (loads + others + 2.0)
     return PortHabit(loading=_MOVES * share, discharging=_MOVES * (1.0 - share))
 
 

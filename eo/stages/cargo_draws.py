@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eo.core.rows import PortCall
+from eo.physics.hull import usual_deadweight_t
 
 __all__ = ["SHARED", "LoadDraws", "PortLoads", "draw_loads"]
 
@@ -106,10 +107,10 @@ def draw_loads(
     -----
     Whether a call loaded is drawn by its chance; what she then loaded from a two-piece normal law
     through its three percentiles, with a quarter of the variance common to all calls, and never
-    below nothing. A call without a
-    measured load, seen or not, is a loading with the measured calls' share (Jeffreys prior); it
-    then loads like a measured one at random, in proportion to the cube of the ship's length. The
-    length of a ship that nobody saw is that of one that was seen, at random.
+    below nothing. A call without a measured load, seen or not, is a loading with the measured
+    calls' share (Jeffreys prior); it then loads like a measured one at random, in proportion to
+    what a ship of her length usually carries. The length of a ship that nobody saw is that of one
+    that was seen, at random.
     """
     measured = np.array([_load(c) is not None for c in calls], dtype=bool)
     loading = np.array([bool(_load(c)) for c in calls], dtype=bool)
@@ -117,6 +118,9 @@ def draw_loads(
     own = rng.standard_normal((draws, len(calls)))
     z = np.sqrt(SHARED) * common + np.sqrt(1.0 - SHARED) * own
     barrels = np.zeros((draws, len(calls)))
+    # The port's habit weighs in all calls of unclear direction; the clear ones tell it.
+    clear = sum(c.direction in {"loading", "discharging"} for c in calls)
+    tilt = 2.0 / np.sqrt(clear + 2.0) * rng.standard_normal(draws)
     for j, call in enumerate(calls):
         spread = _load(call)
         if spread:
@@ -125,11 +129,11 @@ def draw_loads(
             step = np.where(z[:, j] < 0.0, below, above)
             barrels[:, j] = np.maximum(mid + z[:, j] * step, 0.0)
             if call.loading_p is not None:
-                barrels[:, j] *= rng.random(draws) < call.loading_p
+                barrels[:, j] *= rng.random(draws) < _tilted(call.loading_p, tilt)
     unseen = None
     if missed is not None and measured.any():
         known = _Known(
-            volume=np.array([(c.length_m / 100.0) ** 3 for c in calls]),
+            volume=np.array([float(usual_deadweight_t(c.length_m)) for c in calls]),
             measured=measured,
             loading=loading,
             loads=barrels[:, loading],
@@ -139,6 +143,12 @@ def draw_loads(
         unseen = np.zeros(missed.shape) if not len(calls) else None
     unclear = measured & np.array([c.direction == "unclear" for c in calls], dtype=bool)
     return PortLoads(at=at, measured=measured, unclear=unclear, barrels=barrels, unseen=unseen)
+
+
+def _tilted(chance: float, tilt: Floats) -> Floats:
+    """Return a chance (draw,) with its log-odds moved by `tilt`."""
+    odds = np.log(max(chance, 1e-9) / max(1.0 - chance, 1e-9))
+    return np.asarray(1.0 / (1.0 + np.exp(-(odds + tilt))))
 
 
 def _load(call: PortCall) -> tuple[float, float, float] | tuple[()] | None:
@@ -160,7 +170,7 @@ class _Known:
     """What the calls seen tell of the others."""
 
     volume: Floats
-    """(call,) cube of the length [(100 m)^3]."""
+    """(call,) what a ship of her length usually carries [t]."""
     measured: NDArray[np.bool_]
     """(call,) whether something is known of what the call loaded."""
     loading: NDArray[np.bool_]
