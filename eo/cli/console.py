@@ -52,7 +52,8 @@ Output = Annotated[
 Engine = Annotated[
     str,
     typer.Option(
-        help="threads, serial, processes, cuda, or tcp://HOST:PORT of a Dask scheduler.",
+        help="threads, serial, processes, cuda, tls://HOST:PORT or tcp://HOST:PORT of a Dask "
+        "scheduler, gateway[://HOST[/CLUSTER]], kubecluster[://NAMESPACE/NAME].",
         envvar="EO_ENGINE",
     ),
 ]

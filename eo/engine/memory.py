@@ -20,12 +20,15 @@ _UNLIMITED = 1 << 60
 
 BASE_BYTES = 350 * 2**20
 """A process that has imported everything and opened files, before its first pixel."""
-INGEST_PER_PIXEL = 96
-"""Bytes per pixel and band at the peak of an ingest: DN, reflectance, and the mask's planes."""
-MEASURE_PER_PIXEL = 64
-"""Bytes per pixel and band at the peak of a measure: pixels, reference, spread, indices."""
-REFERENCE_PER_PIXEL = 24
-"""Bytes per pixel and band of what a reference writes; looks come in thin blocks of rows."""
+INGEST_PER_PIXEL = 32
+"""Bytes per pixel and band at the peak of an ingest: DN, reflectance, and the mask's planes.
+Measured between tiles of 256 and 1024 pixels on clear scenes: 10; clouds take more planes."""
+MEASURE_PER_PIXEL = 80
+"""Bytes per pixel and band at the peak of a measure: pixels, reference, spread, indices.
+Measured likewise: 51."""
+REFERENCE_PER_PIXEL = 48
+"""Bytes per pixel and band of what a reference writes; looks come in thin blocks of rows.
+Measured likewise: 36."""
 REFERENCE_PER_LOOK = 16 * 2048 * 12
 """Bytes per look and band in one block of rows."""
 
