@@ -54,7 +54,7 @@ _MIDDLE = 7
 _FINE = 13
 _FARTHEST_SDS = 4.0
 """Widths are tried up to this many sds above the one to be expected; ln L stays level beyond."""
-_STEPS = (4, 1, 2)
+_STEPS = (4, 1, 1)
 """Widths tried over the whole range, about the best of them, and within the peak; and the
 steps that each round takes. ln L is smooth on the scale of the blur, which the first widths
 resolve."""

@@ -16,7 +16,7 @@ from eo.kernels.profile_columns import ProfileBatch, ProfileState, smooth_factor
 
 __all__ = ["ProfileBins", "bin_pixels", "cleared_across"]
 
-_BINS = 160
+_BINS = 128
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -43,7 +43,7 @@ __all__ = [
     "measure_freeboards",
 ]  # fmt: skip
 
-_MIN_DECK_CONTRAST, _MIN_SHADE_CONTRAST = 5.0, 1.0
+_MIN_DECK_CONTRAST, _MIN_SHADE_CONTRAST = 5.0, 2.5
 """Deck against water, and lit against shaded water, in sds of the water's noise: below, there is
 no hull, or no light, to be seen."""
 
