@@ -185,8 +185,8 @@ def _profile_panels(look: Freeboard, profile: Any) -> list[Panel | None]:
         *([(look.shadow_edge_m, "shadow's edge")] if look.shadow_edge_m is not None else []),
     ]
     span = (float(across.min()), float(across.max()))
-    with np.errstate(invalid="ignore"):
-        left = (by_band[:, 0] - by_band[:, 1]) / by_band[:, 2]
+    spread = np.where(by_band[:, 2] > 0, by_band[:, 2], np.nan)
+    left = (by_band[:, 0] - by_band[:, 1]) / spread
     worst = min(6.0, max(3.0, float(np.nanmax(np.abs(left), initial=3.0))))
     observed = _chart(
         title="Across her: observed (dots, with the mean's standard deviation) and fitted (lines)",
