@@ -103,11 +103,14 @@ def collect(folder: RunFolder, *, delete: bool, keep: int | None = None) -> Garb
         If another process writes to the folder, it holds no finished run, or it cannot be
         written.
     """
+    nothing = f"{folder.place} holds no finished run: nothing is collected"
+    if folder.read_json(RUN) is None:
+        raise OutputError(nothing)
     with folder.writing():
         settle(folder.files)
         run = folder.read_json(RUN)
         if run is None:
-            raise OutputError(f"{folder.place} holds no finished run: nothing is collected")
+            raise OutputError(nothing)
         known = tags(folder)
         forgotten = [] if keep is None else known[: max(0, len(known) - keep)]
         forgotten = [tag for tag in forgotten if tag != run.get("tag")]

@@ -186,3 +186,34 @@ def test_who_reads_while_another_writes_sees_one_commit(tmp_path: Path) -> None:
         assert {f"t{data.decode()}" for data in found.values()} == {run["tag"]}
         seen.add(run["tag"])
     assert len(seen) > 3
+
+
+def test_a_folder_that_holds_no_run_is_told(tmp_path: Path) -> None:
+    for place in (tmp_path, tmp_path / "absent"):
+        with pytest.raises(OutputError, match="no finished run"):
+            collect(RunFolder(place), delete=True)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_commands_of_a_run_as_typed(port: TinyPort, capsys: pytest.CaptureFixture[str]) -> None:
+    from typer.testing import CliRunner
+
+    from eo.cli import app
+
+    run(port)
+    folder, campaign = str(port.folder / "run"), str(port.folder / "campaign.yaml")
+    (tag,) = tags(RunFolder(folder))
+    typed = CliRunner()
+    assert f"* {tag}  eo " in typed.invoke(app, ["history", folder]).output
+    assert "would delete: 0 parts" in typed.invoke(app, ["gc", folder]).output
+    assert "0 dead letters" in typed.invoke(app, ["retry", folder]).output
+    made = typed.invoke(app, ["report", campaign, "--at", tag])
+    assert made.output.strip().endswith(f"report-{tag}.html")
+    assert Path(made.output.strip()).read_bytes().startswith(b"<!DOCTYPE html>")
+    assert "nothing to do" in typed.invoke(app, ["plan", campaign]).output
+    assert "nothing to do" in typed.invoke(app, ["reprocess", campaign]).output
+    assert typed.invoke(app, ["gc", folder, "--keep", "0"]).exit_code == 2
+    assert typed.invoke(app, ["gc", folder, "--dlete"]).exit_code == 2
+    wrong = typed.invoke(app, ["report", campaign, "--at", "yesterday"])
+    assert isinstance(wrong.exception, OutputError)
+    assert tag in str(wrong.exception)

@@ -184,7 +184,12 @@ class LocalFiles:
         OutputError
             If another process holds it.
         """
-        handle = (self._path / _LOCK).open("a+", encoding="utf-8")
+        try:
+            handle = (self._path / _LOCK).open("a+", encoding="utf-8")
+        except OSError as error:
+            raise OutputError(
+                f"{self._path} cannot be written: {error}; give another --output"
+            ) from error
         try:
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

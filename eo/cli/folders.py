@@ -7,8 +7,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from eo.cli.console import Device, Engine, RunFolderArgument, Workers, app, bars, plain
 from eo.core.logs import configure_logs
@@ -39,19 +37,15 @@ def history(folder: RunFolderArgument) -> None:
     configure_logs()
     current = open_run(folder).provenance.get("tag")
     place = RunFolder(folder)
-    table = Table("tag", "eo", "scenes", "vessels", "calls", "cube")
     for tag in tags(place):
         run = provenance_at(place, tag)
         found = run.get("summary", {})
-        table.add_row(
-            f"{tag} *" if tag == current else tag,
-            run["versions"].get("eo-freeboard", "?"),
-            ", ".join(f"{count} {key}" for key, count in found.get("scenes", {}).items()),
-            str(found.get("vessels_seen", "?")),
-            str(found.get("calls", "?")),
-            str(run["cube"]["snapshot"]),
+        scenes = ", ".join(f"{count} {key}" for key, count in found.get("scenes", {}).items())
+        typer.echo(
+            f"{'*' if tag == current else ' '} {tag}  eo {run['versions'].get('eo-freeboard')}: "
+            f"scenes: {scenes}; vessels: {found.get('vessels_seen')}; calls: "
+            f"{found.get('calls')}; cube {run['cube']['snapshot']}"
         )
-    Console().print(table)
     typer.echo("* the results in place; an earlier one: eo report CAMPAIGN.yaml --at TAG")
 
 

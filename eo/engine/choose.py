@@ -57,5 +57,5 @@ def open_engine(name: str, *, workers: int | None = None) -> Engine:
         return remote.gateway_engine(name, workers)
     plain = [known.partition("[")[0].partition("://")[0] for known in ENGINES]
     near = difflib.get_close_matches(kind, plain, n=1, cutoff=0.6)
-    meant = f"; did you mean {near[0]!r}?" if near else ""
+    meant = f"; did you mean {near[0]!r}?" if near else "."
     raise EngineError(f"engine {name!r} is unknown{meant} Known: {', '.join(ENGINES)}")
