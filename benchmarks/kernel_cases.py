@@ -19,10 +19,11 @@ from eo.core.xp import to_device
 from eo.kernels.cloud import classify
 from eo.kernels.cloudiness import Floors, cloudiness
 from eo.kernels.departure import one_sided
-from eo.kernels.forest import Forest, predict
+from eo.kernels.forest import predict
 from eo.kernels.lightgbm_text import read_lightgbm
 from eo.kernels.morphology import swept, within
 from eo.kernels.order import clear_quantile
+from eo.kernels.trees import Forest
 
 __all__ = ["Case", "cases"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from eo.kernels.forest import LEAF, ZERO_RIGHT, Forest
+from eo.kernels.trees import LEAF, ZERO_RIGHT, Forest
 
 __all__ = ["LEVELS", "random_forest", "sample_values"]
 

@@ -20,8 +20,9 @@ from eo.kernels.cloudiness import Floors, cloudiness, cloudiness_formula
 from eo.kernels.compiled import has_numba
 from eo.kernels.cuda import OPTIONS, source
 from eo.kernels.departure import one_sided
-from eo.kernels.forest import Forest, _packed, raw_scores
+from eo.kernels.forest import _packed, raw_scores
 from eo.kernels.order import _sorted_pair
+from eo.kernels.trees import Forest
 
 SOURCES = sorted(p.stem for p in Path(eo.kernels.__file__).parent.glob("*.cu"))
 ROLES = ("blue", "green", "red", "nir", "swir16")

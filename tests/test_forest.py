@@ -15,8 +15,9 @@ from random_forests import random_forest, sample_values
 
 from eo.core.errors import ModelError
 from eo.kernels.compiled import has_numba
-from eo.kernels.forest import Forest, predict, raw_scores, transform
+from eo.kernels.forest import predict, raw_scores, transform
 from eo.kernels.lightgbm_text import parse_lightgbm, read_lightgbm
+from eo.kernels.trees import Forest
 
 METHODS = ["arrays", *(["numba"] if has_numba() else [])]
 DATA = Path(__file__).parents[1].parent / "shared" / "data" / "clouds"

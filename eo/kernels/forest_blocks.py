@@ -18,7 +18,7 @@ import numpy as np
 
 from eo.core.xp import Array
 from eo.kernels.compiled import compiled
-from eo.kernels.forest import LEAF, NAN_LEFT, ZERO, ZERO_LEFT, Forest
+from eo.kernels.trees import LEAF, NAN_LEFT, ZERO, ZERO_LEFT, Forest
 
 __all__ = ["block_scores"]
 

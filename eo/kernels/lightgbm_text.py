@@ -15,7 +15,7 @@ import numpy as np
 
 from eo.core.errors import ModelError
 from eo.core.xp import Array
-from eo.kernels.forest import (
+from eo.kernels.trees import (
     LEAF,
     MAX_FEATURES,
     MAX_NODES,

@@ -19,9 +19,10 @@ import numpy as np
 from eo.core.errors import BandError, SceneError
 from eo.core.xp import Array, namespace, to_device, to_host
 from eo.kernels.darkness import block_means
-from eo.kernels.forest import Forest, predict
+from eo.kernels.forest import predict
 from eo.kernels.lightgbm_text import read_lightgbm
 from eo.kernels.rows import threads
+from eo.kernels.trees import Forest
 
 __all__ = ["METHODS", "S2CLOUDLESS_BANDS", "best_method", "cnn_mask", "s2cloudless_mask"]
 
