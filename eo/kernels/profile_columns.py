@@ -137,6 +137,8 @@ def smooth_factors(u: Array, edges_m: Array, xp: Any) -> Array:
         (vessel, place) places across [m].
     edges_m
         (vessel, 2) deck edges.
+    xp
+        Array library.
     """
     left, right = edges_m[:, :1, ...], edges_m[:, 1:, ...]
     middle = 0.5 * (left + right)
@@ -193,14 +195,20 @@ def profile_functions(
 
     Parameters
     ----------
+    batch
+        Gives the pixel's size and the sun.
     u
-        (vessel, place) or (vessel, 1, place) places across, cleared of skew [m].
+        (vessel, place) places across, cleared of skew [m].
     factors
         What :func:`smooth_factors` returned for them.
+    edges_m
+        (vessel, 2) deck edges that those were made for.
     shared
         (vessel, width, parameter).
     widths_m
         (vessel, width).
+    xp
+        Array library.
     """
     u = u[:, None, :, ...]
     b = shared[..., 1:2]

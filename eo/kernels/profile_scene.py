@@ -31,12 +31,16 @@ def message_of(
 
     Parameters
     ----------
+    batch
+        Gives the priors that the message must not hold.
     shared
         (vessel, 6 + 2 band) best fit.
     information
         (vessel, 7 + 2 band, 7 + 2 band) of the shared parameters and the width, priors included.
     inflation
         (vessel,) factor by which correlated noise widens variances.
+    xp
+        Array library.
     """
     bands = (shared.shape[1] - SHARED) // 2
     count = information.shape[-1]
