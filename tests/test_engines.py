@@ -21,7 +21,7 @@ from eo.core.seams import Engine, Needs
 from eo.engine.capabilities import Ability, check_workers, versions
 from eo.engine.choose import open_engine
 from eo.engine.local import SerialEngine, ThreadEngine
-from eo.engine.own import own_security
+from eo.engine.own import _connected, _worker_per_gpu, own_security
 from eo.engine.remote import _security
 from eo.engine.retries import Retries, kind_of
 
@@ -88,6 +88,7 @@ def test_threads_never_draw_more_than_is_in_flight() -> None:
 @pytest.mark.filterwarnings("ignore")
 def test_an_engine_that_cannot_be_had_says_why(name: str, words: str) -> None:
     import dask
+    import distributed  # noqa: F401 - its defaults must be there before one of them is set
 
     with (
         dask.config.set({"distributed.comm.timeouts.connect": "1s"}),
@@ -325,3 +326,19 @@ def test_own_workers_have_certificates() -> None:
     if security is None:
         pytest.skip("cryptography is not installed")
     assert security.require_encryption
+
+
+def visible_devices(_: int) -> str | None:
+    """The GPU that a worker is given."""
+    return os.environ.get("CUDA_VISIBLE_DEVICES")
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_each_worker_of_a_cuda_cluster_is_given_one_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """How workers are laid out needs no GPU; that they compute on one is for the gpu tests."""
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2,5")
+    engine = _connected("cuda", _worker_per_gpu(2))
+    seen = {o.value for o in engine.map(visible_devices, range(12))}
+    engine.close()
+    assert seen == {"2", "5"}

@@ -23,7 +23,6 @@ __all__ = ["gateway_engine", "kubecluster_engine", "scheduler_engine"]
 _log = logging.getLogger("eo.engine")
 
 _LOOPBACK = ("127.", "localhost", "::1")
-_CONNECT_S = 20
 _START_S = 600.0
 """How long workers of a new cluster may take to come: images are pulled, nodes are added."""
 _WORKERS = 4
@@ -42,9 +41,8 @@ def scheduler_engine(address: str) -> DaskEngine:
     from dask.distributed import Client
 
     try:
-        client = Client(
-            address, timeout=_CONNECT_S, set_as_default=False, security=_security(address)
-        )
+        # Patience is Dask's own: distributed.comm.timeouts.connect.
+        client = Client(address, set_as_default=False, security=_security(address))
     except (OSError, TimeoutError, ValueError, TypeError) as error:
         raise EngineError(
             f"no Dask scheduler answers at {redacted(address)}: {error}; "
