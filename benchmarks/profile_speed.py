@@ -82,6 +82,7 @@ def batch_of(count: int, seed: int = 0) -> ProfileBatch:
         common_mean=np.tile([np.log(0.6), *[SHADE] * 4], (count, 1)),
         common_precision=np.tile(np.linalg.inv(spread), (count, 1, 1)),
         deck_shade=1.0 * one,
+        pipes=one,
         band_shift_sd_m=0.75 * one,
         scene=np.arange(count) // 8 * 1.0,
     )

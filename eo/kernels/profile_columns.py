@@ -96,6 +96,8 @@ class ProfileBatch:
     """(vessel, 1 + band, 1 + band) inverse of its covariance."""
     deck_shade: Array
     """(vessel,) metres of shadow, across, per metre of what stands on the deck."""
+    pipes: Array
+    """(vessel,) 1 where pipes are expected along the axis, 0 where the top may be of any kind."""
     band_shift_sd_m: Array
     """(vessel,) sd of a band's own place across the hull [m]: bands are taken one after another."""
     scene: Array

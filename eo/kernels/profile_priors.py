@@ -32,6 +32,8 @@ _DECK_SDS = (0.5, 0.5, 0.2, 0.06, 0.35, 0.35, 0.25, 1e3, 0.3)
 itself, along."""
 _SHADED_DECK = (-0.45, -0.25, 0.0)
 """Prior means of the stretches' levels, as shares of the deck's: pipes stand 0.8 to 2 m high."""
+_ANY_TOP_SD = 0.25
+"""Of the stretches where no pipes are expected."""
 _MARGIN_SD = 0.08
 """Sd of the margin in all bands alike, of the deck's contrast."""
 
@@ -133,7 +135,7 @@ def level_priors(batch: ProfileBatch, state: ProfileState, xp: Any) -> Levels:
     deck = masked_median(batch.values, mask, 2.0 * water, xp)
     contrast = deck - water
     nothing = xp.zeros_like(water)
-    shaded = [share * deck for share in _SHADED_DECK]
+    shaded = [share * batch.pipes[:, None, ...] * deck for share in _SHADED_DECK]
     mean = xp.stack([*[nothing] * 8, *shaded, water, deck, *[nothing] * 2], axis=-1)
     strong = (contrast / state.noise) ** 2
     aboard = xp.maximum(xp.mean(strong, axis=1), xp.ones_like(batch.beam_m) * 9.0)[:, None, ...]
@@ -142,6 +144,10 @@ def level_priors(batch: ProfileBatch, state: ProfileState, xp: Any) -> Levels:
     dry = [value**-2.0 for value in _DECK_SDS]
     on_water = constant_like([*wet[:4], *[0.0] * 7, wet[4], 0.0, 0.0, wet[5]], water)
     on_deck = constant_like([*[0.0] * 4, *dry[:7], 0.0, dry[7], dry[8], 0.0], water)
+    loose = [_ANY_TOP_SD**-2.0 - value for value in dry[4:7]]
+    on_deck = on_deck + (1.0 - batch.pipes[:, None, ...]) * constant_like(
+        [*[0.0] * 8, *loose, *[0.0] * 4], water
+    )
     shared_mean, shared_precision = _shared_priors(batch, state, xp)
     bands = water.shape[1]
     return Levels(

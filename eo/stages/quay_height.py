@@ -38,6 +38,10 @@ _REACH_M = 90.0
 _SPARE_M = 8.0
 """The near edge of a quay lies no farther from the hull's edge than fenders are wide."""
 _STEP_ACROSS_M, _STEP_ALONG_M = 1.0, 3.0
+_USUAL_M, _USUAL_SD_M = 3.5, 2.5
+"""Where a jetty's height is looked for first."""
+_FAR_SIDE_M = 15.0
+"""Of a jetty's width, from its shaded edge, that enters the fit."""
 _BEAM_SD_M, _CENTRE_SD_M = 0.5, 0.4
 _LONGEST_M = 60.0
 """A jetty is measured as a hull of no more than this length: its strip is as short."""
@@ -195,6 +199,8 @@ def _shadow(
     )
     if reason is not None:
         return None
+    # Its near side may lie in the shade of the ship that is moored there.
+    pixels = pixels.kept(pixels.across_m > 0.5 * jetty.beam_m - _FAR_SIDE_M)
     batch = laid_out(
         pixels,
         native.bands,
@@ -204,7 +210,15 @@ def _shadow(
         sun_elevation_deg=light.sun_elevation_deg,
         level=light.level,
     )
-    batch = replace(batch, beam_sd_m=np.array([_BEAM_SD_M]), centre_sd_m=np.array([_CENTRE_SD_M]))
+    batch = replace(
+        batch,
+        beam_sd_m=np.array([_BEAM_SD_M]),
+        centre_sd_m=np.array([_CENTRE_SD_M]),
+        # Neither pipes along the axis nor a ship's height is to be expected of a jetty.
+        pipes=np.zeros(1),
+        width_mean_m=np.array([_USUAL_M * geometry.metres_per_metre]),
+        width_sd_m=np.array([_USUAL_SD_M * geometry.metres_per_metre]),
+    )
     fit = profile_likelihood(batch)
     shown = fit.contrast[0] >= _LEAST_CONTRAST and fit.deck_contrast[0] >= _LEAST_CONTRAST
     excess = float(np.asarray(fit.shade_ratio)[0] - np.mean(batch.shade_ratio))

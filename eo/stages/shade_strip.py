@@ -180,6 +180,7 @@ def laid_out(
         common_mean=np.array([[np.log(sensor.psf_sigma_px), *ratio]]),
         common_precision=np.linalg.inv(spread)[None],
         deck_shade=one(geometry.shadow_per_m),
+        pipes=one(1.0),
         band_shift_sd_m=one(_BAND_SHIFT_SD_PX * pixels.pixel_m),
         width_mean_m=one(mean * geometry.metres_per_metre),
         width_sd_m=one(1.3 * sd * geometry.metres_per_metre),
