@@ -252,7 +252,9 @@ class Cluster:
 
     def _work(self, name: str, job: dict[str, Any]) -> None:
         spec = job["spec"]
-        if name not in self._jobs:
+        known = self._jobs.get(name, [])
+        anew = not job.get("status") and any(i.failures or i.state != "pending" for i in known)
+        if name not in self._jobs or anew:  # anew: deleted and created between two looks
             self._jobs[name] = [_Index() for _ in range(spec.get("completions", 1))]
         indexes = self._jobs[name]
         before = [(index.state, index.failures) for index in indexes]

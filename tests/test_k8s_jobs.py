@@ -100,7 +100,7 @@ class Night:
     def engine(self, run: str = "night-1", per_index: int = 2) -> KubernetesEngine:
         """A planner's engine; each call is one life of the planner."""
         engine = KubernetesEngine(
-            JobApi(watch_s=1.0, pause_s=0.05),
+            JobApi(watch_s=0.5, pause_s=0.05),
             load_templates(TEMPLATES, image="registry.example/eo:1"),
             open_files(self.folder),
             campaign="Port of Tests",

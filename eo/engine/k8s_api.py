@@ -179,7 +179,8 @@ class JobApi:
                 return job
             seen(job)
             try:
-                async with asyncio.timeout(self._watch_s + 15):
+                # The server ends a watch in time; one that it does not end has gone silent.
+                async with asyncio.timeout(self._watch_s + min(15.0, self._watch_s)):
                     async for kind, state in self._events(name, job):
                         if kind == "DELETED":
                             return None
