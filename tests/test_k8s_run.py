@@ -59,6 +59,8 @@ class Planner:
                 "KUBECONFIG": str(cluster.kubeconfig(folder / "kubeconfig")),
                 "EO_OUTPUT": str(folder / "cluster"),
                 "EO_PER_INDEX": "3",
+                # The emulated server loses what happens between a look and a watch.
+                "EO_WATCH_S": "1",
                 "OMP_NUM_THREADS": "1",
                 "PYTHONPATH": os.environ.get("PYTHONPATH", ""),
             },

@@ -115,6 +115,10 @@ def planner(
     refresh_reference: Annotated[
         bool, typer.Option("--refresh-reference", help="Learn the empty port anew.")
     ] = False,
+    watch_s: Annotated[
+        float,
+        typer.Option("--watch-s", min=1, help="Longest life of one watch.", envvar="EO_WATCH_S"),
+    ] = 240.0,
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="Try again what can only fail again.")
     ] = False,
@@ -140,7 +144,7 @@ def planner(
     looks = load_templates(templates, image=image, owner=owner)
     with Heartbeat(heartbeat) as heart:
         engine = KubernetesEngine(
-            JobApi(namespace),
+            JobApi(namespace, watch_s=watch_s),
             looks,
             files,
             campaign=asked.name,
