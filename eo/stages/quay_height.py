@@ -40,7 +40,7 @@ _SPARE_M = 8.0
 _STEP_ACROSS_M, _STEP_ALONG_M = 1.0, 3.0
 _USUAL_M, _USUAL_SD_M = 3.5, 2.5
 """Where a jetty's height is looked for first."""
-_FAR_SIDE_M = 15.0
+_FAR_SIDE_M = 9.0
 """Of a jetty's width, from its shaded edge, that enters the fit."""
 _BEAM_SD_M, _CENTRE_SD_M = 0.5, 0.4
 _LONGEST_M = 60.0
