@@ -1,6 +1,6 @@
 """Vessels in drawn scenes, and in the real ones whose labels are at hand."""
 
-import importlib.util
+import importlib
 import json
 import math
 import sys
@@ -135,13 +135,10 @@ def test_the_same_scene_gives_the_same_targets(port):
 
 @pytest.fixture(scope="module")
 def trainer():
-    path = Path(__file__).parents[1] / "benchmarks" / "train_berthed.py"
-    sys.path.insert(0, str(path.parent))
-    spec = importlib.util.spec_from_file_location("train_berthed", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    yield module
-    sys.path.remove(str(path.parent))
+    folder = Path(__file__).parents[1] / "benchmarks"
+    sys.path.insert(0, str(folder))
+    yield importlib.import_module("train_berthed")
+    sys.path.remove(str(folder))
 
 
 @pytest.mark.data
