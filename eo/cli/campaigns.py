@@ -1,4 +1,3 @@
-# ruff: noqa: PLR0917 - a command's options are its parameters
 """Commands that take a campaign."""
 
 from __future__ import annotations

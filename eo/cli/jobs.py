@@ -1,4 +1,3 @@
-# ruff: noqa: PLR0917 - a command's options are its parameters
 """Commands of the nightly run on Kubernetes: the planner's, and what its Jobs run."""
 
 from __future__ import annotations

@@ -1,4 +1,3 @@
-# ruff: noqa: PLR0917 - a command's options are its parameters
 """Commands of the simulator and of the judge."""
 
 from __future__ import annotations
