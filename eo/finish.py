@@ -90,18 +90,18 @@ def compile_results(findings: Findings, parts: PartStore, draft: Files) -> dict[
         end=campaign.end,
         berths_given=bool(berths),
     )
-    detections, calls = weigh(sightings, stays, fleet, product=campaign.product, counts=counts)
-    totals = port_totals(calls, stays, looks, start=campaign.start, end=campaign.end)
+    weighed = weigh(sightings, stays, fleet, product=campaign.product, counts=counts)
+    totals = port_totals(weighed.calls, stays, looks, start=campaign.start, end=campaign.end)
     counted = {stay.call_id for stay in stays if stay.counts}
     calls = sorted(
-        (call for call in calls if call.call_id in counted),
+        (call for call in weighed.calls if call.call_id in counted),
         key=lambda c: (c.first_seen, c.call_id),
     )
     by_table: dict[str, Sequence[Any]] = {
         "scenes": rows,
         "looks": looks,
         "detections": sorted(
-            detections, key=lambda d: (str(d.datetime), d.scene_id, d.detection_id)
+            weighed.detections, key=lambda d: (str(d.datetime), d.scene_id, d.detection_id)
         ),
         "calls": calls,
         "totals": totals,
@@ -112,14 +112,22 @@ def compile_results(findings: Findings, parts: PartStore, draft: Files) -> dict[
     kept = {
         "sightings": to_json(list[Sighting], sightings),
         "pictures": {s.detection_id: pictures[s.detection_id] for s in sightings},
+        "fill_densities": weighed.fill_densities,
     }
     draft.write(SIGHTINGS, json.dumps(kept, indent=1, sort_keys=True).encode())
     write_pages(
-        draft, campaign, parts, by_table, sightings=sightings, pictures=pictures, fleet=fleet
+        draft,
+        campaign,
+        parts,
+        by_table,
+        sightings=sightings,
+        pictures=pictures,
+        fill_densities=weighed.fill_densities,
+        fleet=fleet,
     )
     return {
         "scenes": dict(sorted(Counter(row.status for row in rows).items())),
-        "vessels_seen": len(detections),
+        "vessels_seen": len(weighed.detections),
         "calls": len(calls),
     }
 

@@ -20,6 +20,7 @@ from eo.core.seams import PartStore
 from eo.stages.evidence import Evidence, render_evidence
 from eo.stages.report import ReportInput, render_report
 from eo.stages.report_cards import evidence_name
+from eo.stages.ships_learnt import FILLS
 
 __all__ = ["REPORT", "SIGHTINGS", "rewrite_pages", "write_pages"]
 
@@ -59,6 +60,7 @@ def write_pages(
     *,
     sightings: Sequence[Sighting],
     pictures: Mapping[str, str],
+    fill_densities: Mapping[str, Sequence[float]],
     fleet: tuple[Vessel, ...],
 ) -> None:
     """Write the evidence, and the report that leads to it.
@@ -71,6 +73,8 @@ def write_pages(
         Every look's own records.
     pictures
         detection_id -> fingerprint of the measure part that holds her arrays.
+    fill_densities
+        detection_id -> posterior of the fill, over `eo.stages.ships_learnt.FILLS`.
 
     Raises
     ------
@@ -80,7 +84,7 @@ def write_pages(
     by_id = {sighting.detection_id: sighting for sighting in sightings}
     pixels = _Pixels(parts, by_id, pictures)
     for row in by_table["detections"]:
-        name, page = evidence_name(row), _evidence(row, by_id, pixels)
+        name, page = evidence_name(row), _evidence(row, by_id, pixels, fill_densities)
         if name is not None and page is not None:
             files.write(name, page.encode())
     report = render_report(
@@ -99,7 +103,12 @@ def write_pages(
     files.write(REPORT, report.encode())
 
 
-def _evidence(row: Detection, sightings: Mapping[str, Sighting], pixels: _Pixels) -> str | None:
+def _evidence(
+    row: Detection,
+    sightings: Mapping[str, Sighting],
+    pixels: _Pixels,
+    fill_densities: Mapping[str, Sequence[float]],
+) -> str | None:
     sighting = sightings.get(row.detection_id)
     if sighting is None or evidence_name(row) is None:
         return None
@@ -109,6 +118,8 @@ def _evidence(row: Detection, sightings: Mapping[str, Sighting], pixels: _Pixels
             sighting=sighting,
             chip=pixels.chip(row.detection_id),
             profile=pixels.profile(row.detection_id),
+            fill=FILLS.tolist(),
+            fill_density=fill_densities.get(row.detection_id),
         )
     )
 
@@ -129,5 +140,6 @@ def rewrite_pages(campaign: Campaign, folder: RunFolder) -> None:
         {name: read_rows(folder.files, name) for name in TABLES},
         sightings=from_json(list[Sighting], stored["sightings"]),
         pictures=stored["pictures"],
+        fill_densities=stored.get("fill_densities", {}),
         fleet=read_fleet(campaign.fleet) if campaign.fleet else (),
     )

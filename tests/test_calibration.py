@@ -5,11 +5,13 @@ hold it in 87-93 % of hundreds of cases (Talts et al. 2018, arXiv:1804.06788).
 """
 
 import datetime as dt
+from typing import Any
 
 import numpy as np
 import pytest
 
 from eo.core.records import Candidate, Freeboard, Hull, Sighting, Stay, Vessel, WaterCount
+from eo.core.rows import Detection, PortCall
 from eo.physics.hull import draught_at_fill_m, sample_particulars
 from eo.stages.fill import weigh
 from eo.stages.quay_height import QUAY_HEIGHTS_M
@@ -18,6 +20,12 @@ START = dt.datetime(2024, 5, 1, 2, tzinfo=dt.UTC)
 HOUR = dt.timedelta(hours=1)
 GRID = 0.1 * np.arange(251)
 LENGTH_SD_M, BEAM_SD_M = 2.0, 0.8
+
+
+def rows_of(*given: Any, **more: Any) -> tuple[list[Detection], list[PortCall]]:
+    """Rows of sightings and stays."""
+    found = weigh(*given, **more)
+    return found.detections, found.calls
 
 
 def ship(rng):
@@ -122,7 +130,7 @@ def test_strangers_on_water():
         seen = look_at(rng, freeboard_of(true, fill), float(rng.uniform(0.1, 0.8)))
         looks.append(sighting(f"d{number}", START, (length, beam), seen))
         truths.append(fill)
-    rows, _ = weigh(looks, [], [], product=None)
+    rows, _ = rows_of(looks, [], [], product=None)
     share, number = held(rows, truths)
     assert number == 450
     assert 0.87 <= share <= 0.93
@@ -158,7 +166,7 @@ def test_fleets_that_list_only_some():
             Candidate(vessel_id=None, probability=1.0 - chance),
         )
         stays.append(stay_of(some, who, f"c{number}"))
-    rows, _ = weigh(looks, stays, fleet, product=None)
+    rows, _ = rows_of(looks, stays, fleet, product=None)
     share, number = held(rows, truths)
     assert number == 450
     assert 0.87 <= share <= 0.93
@@ -193,7 +201,7 @@ def test_shade_on_quays(with_jetties):
                     quay_log_likelihood=jetty(rng, now, 0.4),
                 )  # fmt: skip
                 counts[scene] = [count]
-    rows, _ = weigh(looks, [], [], product=None, counts=counts)
+    rows, _ = rows_of(looks, [], [], product=None, counts=counts)
     share, number = held(rows, truths)
     assert number > 80
     assert 0.85 <= share <= 0.95
@@ -226,7 +234,7 @@ def test_cargo_and_direction():
         looks += some
         stays.append(stay_of(some, (Candidate(vessel_id=None, probability=1.0),), f"c{number}"))
         truths.append((arrival, departure))
-    _, calls = weigh(looks, stays, [], product="diesel")
+    _, calls = rows_of(looks, stays, [], product="diesel")
     inside = [
         [
             c.fill_arrival_p05 <= a <= c.fill_arrival_p95

@@ -1,11 +1,13 @@
 """Fill and cargo from given likelihoods: right, honest, independent of order."""
 
 import datetime as dt
+from typing import Any
 
 import numpy as np
 import pytest
 
 from eo.core.records import Candidate, Freeboard, Hull, Sighting, Stay, Vessel
+from eo.core.rows import Detection, PortCall
 from eo.physics.hull import draught_at_fill_m
 from eo.stages.draws import quantiles
 from eo.stages.fill import weigh
@@ -32,6 +34,12 @@ OTHER = Vessel(
 )
 CERTAIN = (Candidate(vessel_id="A", probability=1.0),)
 STRANGER = (Candidate(vessel_id=None, probability=1.0),)
+
+
+def rows_of(*given: Any, **more: Any) -> tuple[list[Detection], list[PortCall]]:
+    """Rows of sightings and stays."""
+    found = weigh(*given, **more)
+    return found.detections, found.calls
 
 
 def freeboard_at(fill):
@@ -100,7 +108,7 @@ def stay_of(looks, candidates=CERTAIN, *, call_id="call", vessel_id="A"):
 
 def call_of(fills, candidates=CERTAIN, *, fleet=(SHIP, OTHER), product="diesel", **change):
     looks = [sighting(f"d{i}", START + i * DAY, fill, **change) for i, fill in enumerate(fills)]
-    detections, calls = weigh(looks, [stay_of(looks, candidates)], fleet, product=product)
+    detections, calls = rows_of(looks, [stay_of(looks, candidates)], fleet, product=product)
     return detections, calls[0]
 
 
@@ -121,7 +129,7 @@ def test_intervals_hold_the_truth():
     for index in range(60):
         fill, error = rng.uniform(0, 1), rng.normal(0, 0.3)
         look = sighting(f"d{index}", START, fill, error=error)
-        (row,), _ = weigh([look], [stay_of([look])], [SHIP], product="diesel")
+        (row,), _ = rows_of([look], [stay_of([look])], [SHIP], product="diesel")
         inside += row.fill_p05 <= fill <= row.fill_p95
     # 90 % of 60 is 54; fewer than 48 would happen once in a hundred times.
     assert 48 <= inside <= 60
@@ -152,7 +160,7 @@ def test_the_stage_of_the_call_does_not_enter_a_detections_fill():
 
 def test_what_was_not_measured_is_null():
     looks = [sighting("d0", START, 0.5, status="shade-on-quay")]
-    (row,), (call,) = weigh(looks, [stay_of(looks)], [SHIP], product="diesel")
+    (row,), (call,) = rows_of(looks, [stay_of(looks)], [SHIP], product="diesel")
     assert row.fill_status == "shade-on-quay"
     assert (row.freeboard_m, row.draught_m, row.fill, row.fill_p05) == (None, None, None, None)
     assert (call.cargo_t_p50, call.barrels_p50, call.fill_arrival_p50) == (None, None, None)
@@ -162,7 +170,7 @@ def test_what_was_not_measured_is_null():
 
 def test_sightings_outside_any_stay_keep_their_rows():
     look = sighting("d0", None, 0.5)
-    (row,), calls = weigh([look], [], [SHIP], product=None)
+    (row,), calls = rows_of([look], [], [SHIP], product=None)
     assert calls == []
     assert row.vessel_id is None
     assert row.fill_status == "measured"
@@ -205,7 +213,7 @@ def test_calls_that_speak_for_themselves_teach_the_others():
     single = sighting("single", START + 60 * DAY, 0.5)
     looks.append(single)
     stays.append(stay_of([single], call_id="single"))
-    _, calls = weigh(looks, stays, [SHIP], product="diesel")
+    _, calls = rows_of(looks, stays, [SHIP], product="diesel")
     assert [call.direction for call in calls] == ["loading"] * 11
 
 
@@ -216,8 +224,8 @@ def test_order_never_shows():
         some = [sighting(f"c{call}-{i}", when + i * DAY, f) for i, f in enumerate((0.1, 0.8))]
         looks += some
         stays.append(stay_of(some, STRANGER, call_id=f"call-{call}", vessel_id=f"u-{call}"))
-    detections, calls = weigh(looks, stays, [SHIP, OTHER], product="diesel")
-    again, calls_again = weigh(looks[::-1], stays[::-1], [OTHER, SHIP], product="diesel")
+    detections, calls = rows_of(looks, stays, [SHIP, OTHER], product="diesel")
+    again, calls_again = rows_of(looks[::-1], stays[::-1], [OTHER, SHIP], product="diesel")
     assert detections == again[::-1]
     assert calls == calls_again[::-1]
 
@@ -237,9 +245,9 @@ def test_tiles_of_one_pass_count_once():
     object.__setattr__(twin, "acquisition_id", first.acquisition_id)
     last = sighting("d1", START + DAY, 0.95)
     looks = [first, twin, last]
-    _, (double,) = weigh(looks, [stay_of(looks)], [SHIP], product="diesel")
+    _, (double,) = rows_of(looks, [stay_of(looks)], [SHIP], product="diesel")
     single_looks = [first, last]
-    _, (single,) = weigh(single_looks, [stay_of(single_looks)], [SHIP], product="diesel")
+    _, (single,) = rows_of(single_looks, [stay_of(single_looks)], [SHIP], product="diesel")
     assert double.cargo_t_p50 == single.cargo_t_p50
 
 
@@ -252,7 +260,7 @@ def test_interest():
 
     def interest(fleet, vessel_id):
         stay = stay_of(looks, STRANGER, vessel_id=vessel_id)
-        return weigh(looks, [stay], fleet, product=None)[1][0].of_interest
+        return rows_of(looks, [stay], fleet, product=None)[1][0].of_interest
 
     assert interest(marked, "A") is True
     assert interest(marked, "B") is False

@@ -45,7 +45,7 @@ class CallScore:
     barrels_covered: int
     """Those whose interval holds the truth."""
     true_barrels: float
-    """Barrels of all calls of the period."""
+    """Barrels loaded in all calls of the period."""
     seen_barrels: tuple[float | None, float | None, float | None]
     """The run's barrels seen: p05, p50, p95."""
     est_barrels: tuple[float | None, float | None, float | None]
@@ -77,7 +77,7 @@ def score_calls(truth: Truth, calls: pd.DataFrame, totals: pd.DataFrame) -> Call
     everything = totals[totals["period"] == "all"]
     est_barrels, est_calls = _three(everything, "barrels_est"), _three(everything, "calls_est")
     number = sum(call.in_period for call in true)
-    amount = float(sum(call.barrels for call in true if call.in_period))
+    amount = float(sum(max(_signed(call), 0.0) for call in true if call.in_period))
     return CallScore(
         true=number,
         visible=len(seen),
@@ -93,7 +93,7 @@ def score_calls(truth: Truth, calls: pd.DataFrame, totals: pd.DataFrame) -> Call
         ),
         barrels_stated=len(barrels),
         barrels_covered=sum(
-            bool(row.barrels_p05 <= call.barrels <= row.barrels_p95) for call, row in barrels
+            bool(row.barrels_p05 <= _signed(call) <= row.barrels_p95) for call, row in barrels
         ),
         true_barrels=amount,
         seen_barrels=_three(everything, "barrels_seen"),
@@ -115,6 +115,11 @@ def join_calls(parts: list[CallScore]) -> CallScore:
         if field.name not in {"seen_barrels", "est_barrels", "est_calls"}
     }
     return CallScore(**sums, seen_barrels=none, est_barrels=none, est_calls=none)
+
+
+def _signed(call: CallLabel) -> float:
+    """Return a call's barrels as its row states them: below zero where she discharged."""
+    return -call.barrels if call.direction == "discharging" else call.barrels
 
 
 def _three(table: pd.DataFrame, name: str) -> tuple[float | None, float | None, float | None]:

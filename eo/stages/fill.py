@@ -20,7 +20,7 @@ from eo.stages.draws import ShipDraws, draw_ships, freeboards_at, log_likelihood
 from eo.stages.quays import QuayView, ShipOnQuay, above_water, place_of, view_quays
 from eo.stages.ships_learnt import FILLS, ShipSize, any_fill, learnt_weights
 
-__all__ = ["weigh"]
+__all__ = ["Weighed", "weigh"]
 
 _IDENTIFIABLE = 0.7
 """Largest posterior sd of the freeboard as a share of the prior's."""
@@ -40,6 +40,20 @@ class _Weight:
     fill_p05: float
     fill_p50: float
     fill_p95: float
+    fill_density: tuple[float, ...]
+    """Probability at each of `FILLS`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Weighed:
+    """What is told of every sighting and every stay, in the order given."""
+
+    detections: list[Detection]
+    """One row per sighting."""
+    calls: list[PortCall]
+    """One row per stay."""
+    fill_densities: dict[str, tuple[float, ...]]
+    """Posterior of the fill over `FILLS`, by detection_id, where it was measured."""
 
 
 def weigh(
@@ -49,7 +63,7 @@ def weigh(
     *,
     product: str | None,
     counts: Mapping[str, Iterable[WaterCount]] | None = None,
-) -> tuple[list[Detection], list[PortCall]]:
+) -> Weighed:
     """Weigh every sighting and every stay.
 
     Parameters
@@ -67,8 +81,8 @@ def weigh(
 
     Returns
     -------
-    list of Detection, list of PortCall
-        One row per sighting and per stay, in the order given.
+    Weighed
+        Rows, and the posteriors behind the fills.
 
     Notes
     -----
@@ -111,7 +125,7 @@ def weigh(
         vessels,
         {call_id: _size(some) for call_id, some in looks.items()},
     )
-    detections = []
+    detections, densities = [], {}
     for sighting in sightings:
         key, stay = sighting.detection_id, stay_of.get(sighting.detection_id)
         known = (stay.call_id if stay else "", sighting.acquisition_id)
@@ -120,6 +134,8 @@ def weigh(
             who = replace(who, weight=weights[known])
         said = _posterior(seen[key], who) if who is not None and key in seen else None
         detections.append(_detection(sighting, stay, said, _status(sighting, said, views.get(key))))
+        if said is not None and detections[-1].fill_status == "measured":
+            densities[key] = said.fill_density
     told = {row.detection_id for row in detections if row.fill_status == "measured"}
     by_others = {call_id: weights[call_id, ""] for call_id in ships}
     draws = {
@@ -133,7 +149,11 @@ def weigh(
         for stay in stays
         if told.intersection(stay.detection_ids)
     }
-    return detections, _calls(stays, looks, vessels, draws, product=product)
+    return Weighed(
+        detections=detections,
+        calls=_calls(stays, looks, vessels, draws, product=product),
+        fill_densities=densities,
+    )
 
 
 def _calls(
@@ -221,7 +241,8 @@ def _posterior(look: Freeboard, who: ShipDraws) -> _Weight | None:
     freeboard = float((weight * height).sum())
     spread = float(np.sqrt((weight * (height - freeboard) ** 2).sum()))
     draught = float((weight * (columns.depth_m - height)).sum())
-    low, middle, high = _grid_quantiles(weight.sum(axis=0))
+    density = weight.sum(axis=0)
+    low, middle, high = _grid_quantiles(density)
     return _Weight(
         freeboard_m=freeboard,
         freeboard_sd_m=spread,
@@ -229,6 +250,7 @@ def _posterior(look: Freeboard, who: ShipDraws) -> _Weight | None:
         fill_p05=low,
         fill_p50=middle,
         fill_p95=high,
+        fill_density=tuple(density.tolist()),
     )
 
 
