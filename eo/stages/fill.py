@@ -125,17 +125,7 @@ def weigh(
         vessels,
         {call_id: _size(some) for call_id, some in looks.items()},
     )
-    detections, densities = [], {}
-    for sighting in sightings:
-        key, stay = sighting.detection_id, stay_of.get(sighting.detection_id)
-        known = (stay.call_id if stay else "", sighting.acquisition_id)
-        who = owner.get(key)
-        if who is not None and known in weights:
-            who = replace(who, weight=weights[known])
-        said = _posterior(seen[key], who) if who is not None and key in seen else None
-        detections.append(_detection(sighting, stay, said, _status(sighting, said, views.get(key))))
-        if said is not None and detections[-1].fill_status == "measured":
-            densities[key] = said.fill_density
+    detections, densities = _told_of_looks(sightings, stay_of, owner, weights, seen, views)
     told = {row.detection_id for row in detections if row.fill_status == "measured"}
     by_others = {call_id: weights[call_id, ""] for call_id in ships}
     draws = {
@@ -154,6 +144,31 @@ def weigh(
         calls=_calls(stays, looks, vessels, draws, product=product),
         fill_densities=densities,
     )
+
+
+def _told_of_looks(
+    sightings: Sequence[Sighting],
+    stay_of: Mapping[str, Stay],
+    owner: Mapping[str, ShipDraws],
+    weights: Mapping[tuple[str, str], Any],
+    seen: Mapping[str, Freeboard],
+    views: Mapping[str, QuayView],
+) -> tuple[list[Detection], dict[str, tuple[float, ...]]]:
+    """Return the rows of all sightings, and the posteriors of those measured."""
+    detections: list[Detection] = []
+    densities = {}
+    for sighting in sightings:
+        key, stay = sighting.detection_id, stay_of.get(sighting.detection_id)
+        known = (stay.call_id if stay else "", sighting.acquisition_id)
+        who = owner.get(key)
+        if who is not None and known in weights:
+            who = replace(who, weight=weights[known])
+        said = _posterior(seen[key], who) if who is not None and key in seen else None
+        status = _status(sighting, said, views.get(key))
+        detections.append(_detection(sighting, stay, said, status))
+        if said is not None and status == "measured":
+            densities[key] = said.fill_density
+    return detections, densities
 
 
 def _calls(
