@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -125,7 +126,9 @@ def weigh(
         vessels,
         {call_id: _size(some) for call_id, some in looks.items()},
     )
-    detections, densities = _told_of_looks(sightings, stay_of, owner, weights, seen, views)
+    detections, densities = _told_of_looks(
+        sightings, stay_of, owner=owner, weights=weights, seen=seen, views=views
+    )
     told = {row.detection_id for row in detections if row.fill_status == "measured"}
     by_others = {call_id: weights[call_id, ""] for call_id in ships}
     draws = {
@@ -149,6 +152,7 @@ def weigh(
 def _told_of_looks(
     sightings: Sequence[Sighting],
     stay_of: Mapping[str, Stay],
+    *,
     owner: Mapping[str, ShipDraws],
     weights: Mapping[tuple[str, str], Any],
     seen: Mapping[str, Freeboard],
