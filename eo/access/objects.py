@@ -247,21 +247,28 @@ class _Lease:
 
     def _renew(self) -> None:
         while not self._stop.wait(_LEASE_S / 4.0):
-            try:
-                self._version = obstore.put(
-                    self._store, _LEASE, self._text(), mode=_updating(self._version)
-                )
-            except (PreconditionError, AlreadyExistsError, FileNotFoundError) as error:
-                self._lost = f"{type(error).__name__}"
-                _log.exception("%s: the writer's lease was lost", self._place)
+            if not self._put_again():
                 return
-            except BaseError:  # it may come back before the lease runs out
-                _log.warning("%s: the lease could not be renewed", self._place, exc_info=True)
+
+    def _put_again(self) -> bool:
+        """Renew; False where the lease is another's by now."""
+        try:
+            self._version = obstore.put(
+                self._store, _LEASE, self._text(), mode=_updating(self._version)
+            )
+        except (PreconditionError, AlreadyExistsError, FileNotFoundError) as error:
+            self._lost = type(error).__name__
+            _log.exception("%s: the writer's lease was lost", self._place)
+            return False
+        except BaseError:  # it may come back before the lease runs out
+            _log.warning("%s: the lease could not be renewed", self._place, exc_info=True)
+        return True
 
     def leave(self) -> None:
         self._stop.set()
         self._thread.join()
-        if self._lost is None:
+        # Only the owner may delete it, and only a conditional put tells who that is.
+        if self._lost is None and self._put_again():
             with contextlib.suppress(BaseError, FileNotFoundError):
                 obstore.delete(self._store, _LEASE)
 
