@@ -30,6 +30,7 @@ from eo.stages.shade_profile import measured_profile
 from eo.stages.shade_strip import (
     FREEBOARD_STEP_M,
     bound_of_height_m,
+    edge_sd_m,
     laid_out,
     over_heights,
     published,
@@ -215,6 +216,7 @@ def _judge(fit: ProfileFit, place: int, laid: _Laid) -> Measured:
     """Turn widths into heights, allow for what is uncertain, and refuse what says nothing."""
     geometry, hull = laid.geometry, laid.hull
     edges = [float(value) for value in fit.edges_m[place]]
+    edge_m = edge_sd_m(laid.pixels.pixel_m, laid.rows)
     said = Freeboard(
         status="not-identifiable",
         rows=laid.rows,
@@ -225,7 +227,7 @@ def _judge(fit: ProfileFit, place: int, laid: _Laid) -> Measured:
             float(fit.width_bound_m[place]),
             float(fit.width_m[place]),
             geometry,
-            laid.pixels.pixel_m,
+            edge_m,
         ),
         shade_ratio=float(fit.shade_ratio[place]),
         notes=laid.notes,
@@ -243,7 +245,7 @@ def _judge(fit: ProfileFit, place: int, laid: _Laid) -> Measured:
     if not (seen and np.isfinite(logl).all()):
         return Measured(freeboard=said)
     heights = over_heights(logl, np.asarray(laid.batch.widths_m[0]), geometry)
-    told = published(said, with_fittings(heights, geometry, laid.pixels.pixel_m), hull)
+    told = published(said, with_fittings(heights, geometry, edge_m), hull)
     if told.status != "measured":
         return Measured(freeboard=told)
     count = laid.pixels.across_m.size

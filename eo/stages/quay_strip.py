@@ -18,7 +18,7 @@ from eo.stages.empty_port import EmptyPort, Light
 from eo.stages.quay import fit_on_quay
 from eo.stages.quay_height import jetty_log_likelihood
 from eo.stages.shade import HullPixels
-from eo.stages.shade_strip import FREEBOARD_STEP_M, over_heights, with_fittings
+from eo.stages.shade_strip import FREEBOARD_STEP_M, edge_sd_m, over_heights, with_fittings
 
 __all__ = ["measure_on_quay"]
 
@@ -61,7 +61,8 @@ def measure_on_quay(
     if found is None:
         return None
     fit, widths, rows = found
-    likelihood = with_fittings(_above(fit, widths, geometry), geometry)
+    edge_m = edge_sd_m(pixels.pixel_m, rows)
+    likelihood = with_fittings(_above(fit, widths, geometry), geometry, edge_m)
     logl = np.log(likelihood / likelihood.max())
     return Freeboard(
         status="measured",

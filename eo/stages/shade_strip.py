@@ -26,6 +26,7 @@ __all__ = [
     "FREEBOARD_STEP_M",
     "HEIGHTS_M",
     "bound_of_height_m",
+    "edge_sd_m",
     "laid_out",
     "over_heights",
     "published",
@@ -53,9 +54,11 @@ _TRIM_SD = 0.008
 _ROUGHNESS_SD_M = 0.12
 """Heel (half a degree over half a beam of 14 m), sheer and bulwark: no fit of a straight edge
 knows better."""
-_EDGE_SD_M, _EDGE_SD_PX = 0.2, 0.05
-"""How well a deck's painted, cluttered edge marks the edge that throws the shade, across; and how
-well any edge is placed within a pixel by a point spread that is no Gaussian."""
+_EDGE_SD_M, _EDGE_SD_PX, _EDGE_SD_ROW_PX = 0.2, 0.05, 0.6
+"""How well a deck's painted, cluttered edge marks the edge that throws the shade, across; how well
+any edge is placed within a pixel by a point spread that is no Gaussian; and by one row of pixels
+alone, whose place within the pixel no other row makes up for: rows of a slanted hull lie at evenly
+spread places, so that this falls with their number."""
 _RISE_M, _RISE_SHAPE = 0.32, 3.0
 """Mean and shape (gamma) of the height by which what throws the shade stands above the main deck
 amidships: gutter bar or fishplate 0.05-0.3 m all along, sheer 0-0.4 m and a stretch of bulwark
@@ -225,14 +228,19 @@ def over_heights(
     return total
 
 
-def rough_sd_m(geometry: ShadowGeometry, pixel_m: float) -> float:
+def edge_sd_m(pixel_m: float, rows: int) -> float:
+    """Return how well some rows of pixels place the edge that throws the shade, across [m]."""
+    within = np.hypot(_EDGE_SD_PX, _EDGE_SD_ROW_PX / max(rows, 1))
+    return float(np.hypot(_EDGE_SD_M, within * pixel_m))
+
+
+def rough_sd_m(geometry: ShadowGeometry, edge_m: float) -> float:
     """Return by how much no fit of straight edges knows a height better, in sds [m]."""
-    edge = np.hypot(_EDGE_SD_M, _EDGE_SD_PX * pixel_m)
-    return float(np.hypot(_ROUGHNESS_SD_M, edge / geometry.metres_per_metre))
+    return float(np.hypot(_ROUGHNESS_SD_M, edge_m / geometry.metres_per_metre))
 
 
 def bound_of_height_m(
-    width_bound_m: float, width_m: float, geometry: ShadowGeometry, pixel_m: float
+    width_bound_m: float, width_m: float, geometry: ShadowGeometry, edge_m: float
 ) -> float:
     """Return the Cramer-Rao bound of the freeboard's sd [m], all nuisances under their priors.
 
@@ -245,11 +253,14 @@ def bound_of_height_m(
     spread = np.sqrt(np.sum(weights * (heights - height) ** 2))
     rise = _RISE_M / np.sqrt(_RISE_SHAPE)
     parts = [width_bound_m / geometry.metres_per_metre, spread, rise]
-    return float(np.sqrt(np.sum(np.square(parts)) + rough_sd_m(geometry, pixel_m) ** 2))
+    return float(np.sqrt(np.sum(np.square(parts)) + rough_sd_m(geometry, edge_m) ** 2))
 
 
-def with_fittings(likelihood: Any, geometry: ShadowGeometry, pixel_m: float = 3.0) -> Any:
-    """Return a likelihood over HEIGHTS_M, marginal over fittings, roughness and stray fits."""
+def with_fittings(likelihood: Any, geometry: ShadowGeometry, edge_m: float) -> Any:
+    """Return a likelihood over HEIGHTS_M, marginal over fittings, roughness and stray fits.
+
+    `edge_m` is what :func:`edge_sd_m` says.
+    """
     # What stands on the deck's edge makes a hull look higher, never lower.
     above = np.arange(0.0, 4.0 * _RISE_M, FREEBOARD_STEP_M)
     share = gammainc(
@@ -258,7 +269,7 @@ def with_fittings(likelihood: Any, geometry: ShadowGeometry, pixel_m: float = 3.
     raised = np.diff(np.interp(np.arange(above.size + 1) - 0.5, np.arange(above.size + 1), share))
     padded = np.concatenate([likelihood, np.full(above.size - 1, likelihood[-1])])
     total = np.convolve(padded, raised[::-1] / raised.sum(), mode="valid")
-    rough = rough_sd_m(geometry, pixel_m)
+    rough = rough_sd_m(geometry, edge_m)
     total = gaussian_filter1d(total, rough / FREEBOARD_STEP_M, mode="reflect")
     return (1.0 - _STRAY) * total / total.sum() + _STRAY / total.size
 
