@@ -37,7 +37,7 @@ class Freeboard:
     """ln L of the quay's height above the water over 0-10 m in steps of 0.1 m, from its own
     shadow in this look; empty where none is seen."""
     bound_m: float | None = None
-    """Cramer-Rao bound of the freeboard's sd: noise and known nuisances alone."""
+    """Cramer-Rao bound of the freeboard's sd, nuisances under their priors."""
     notes: tuple[str, ...] = ()
     """What was missing and widened the likelihood, such as `view-unknown`."""
     profile_key: str | None = None
