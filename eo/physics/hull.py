@@ -46,6 +46,7 @@ __all__ = [
     "fill_at_draught",
     "freeboard_prior_m",
     "sample_particulars",
+    "usual_beam_m",
     "usual_deadweight_t",
 ]
 
@@ -55,6 +56,8 @@ DESIGN_BLOCK = 0.82
 DESIGN_BLOCK_SD = 0.04
 FILL_LIMITS = (-0.05, 1.05)
 """Fill outside is no ship: lighter than ballast, or deeper than her marks, by 5 % of range."""
+_BEAM_SHARE, _BEAM_SPREAD = 0.16, 0.08
+"""Beam over length, and its spread as a share of it."""
 CARGO_SHARE = (0.90, 0.95, 0.97)
 """Least, usual and largest cargo as a share of deadweight; bunkers, stores, water take the rest.
 """
@@ -242,6 +245,12 @@ def sample_particulars(
     )
 
 
+def usual_beam_m(length_m: float, length_sd_m: float) -> tuple[float, float]:
+    """Return the beam of tankers of this length, and its sd: 0.16 L, 8 % [m]."""
+    beam = _BEAM_SHARE * length_m
+    return beam, float(np.hypot(_BEAM_SPREAD * beam, _BEAM_SHARE * length_sd_m))
+
+
 def usual_deadweight_t(length_m: Any) -> Any:
     """Return the deadweight of a ship of this length by the priors' means [t].
 
@@ -262,7 +271,7 @@ def _known_beam(length: Any, beam_m: float, beam_sd_m: float, noise: Any) -> Any
     """Draw the beam from its measure and from 0.16 L +- 8 %, weighed by their spreads."""
     if beam_sd_m <= 0:
         return np.full(length.shape, beam_m)
-    usual, usual_sd = 0.16 * length, 0.08 * 0.16 * length
+    usual, usual_sd = _BEAM_SHARE * length, _BEAM_SPREAD * _BEAM_SHARE * length
     weight = usual_sd**2 / (usual_sd**2 + beam_sd_m**2)
     mean = weight * beam_m + (1.0 - weight) * usual
     return np.maximum(mean + np.sqrt(weight) * beam_sd_m * noise, 0.08 * length)

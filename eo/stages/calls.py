@@ -16,6 +16,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
 from eo.core.config import ANCHORAGE
@@ -36,6 +37,8 @@ _SIZE_SIGMAS = 4.0
 _ANOTHER_THERE = 0.5
 """Chance that, had she left, another ship would lie at her place in the next look."""
 _FAR = 1e6
+_STUDENT_DOF, _ROUNDS = 3.0, 8
+"""Of what looks say of one ship's size, and how often their trust is weighed anew."""
 
 
 @dataclass(frozen=True)
@@ -80,8 +83,9 @@ class _Track:
 
     def size(self) -> tuple[float, float, float, float]:
         """Length, its sd, beam, its sd [m] over all sightings."""
-        length, length_sd = _combined([(s.hull.length_m, s.hull.length_sd_m) for s in self.seen])
-        beam, beam_sd = _combined([(s.hull.beam_m, s.hull.beam_sd_m) for s in self.seen])
+        hulls = [s.hull for s in self.seen]
+        length, length_sd = _combined([(h.length_m, h.length_sd_m) for h in hulls], 0.5)
+        beam, beam_sd = _combined([(h.beam_m, h.beam_sd_m) for h in hulls], 0.2)
         return length, length_sd, beam, beam_sd
 
     def is_ship(self) -> bool:
@@ -275,11 +279,23 @@ def _turned_deg(a: Hull, b: Hull) -> float:
 
 
 # --------------------------------------------------------------------------------- the stays
-def _combined(values: Sequence[tuple[float, float]]) -> tuple[float, float]:
-    """Mean weighted by precision, and its sd; half a percent is common to all looks."""
-    weights = [1.0 / max(sd, 0.5) ** 2 for _, sd in values]
-    mean = math.fsum(w * v for w, (v, _) in zip(weights, values, strict=True)) / math.fsum(weights)
-    return mean, math.hypot(math.fsum(weights) ** -0.5, 0.005 * mean)
+def _combined(values: Sequence[tuple[float, float]], least_sd: float) -> tuple[float, float]:
+    """Mean by precision, looks far from the others taken down; half a percent is common to all."""
+    numbers = np.array([value for value, _ in values])
+    precision = np.array([1.0 / max(sd, least_sd) ** 2 for _, sd in values])
+    mean = _middle(numbers, precision)
+    for _ in range(_ROUNDS):
+        far = (numbers - mean) ** 2 * precision
+        trust = precision * np.minimum((_STUDENT_DOF + 1.0) / (_STUDENT_DOF + far), 1.0)
+        mean = math.fsum(trust * numbers) / math.fsum(trust)
+    return mean, math.hypot(math.fsum(trust) ** -0.5, 0.005 * mean)
+
+
+def _middle(numbers: NDArray[np.float64], weights: NDArray[np.float64]) -> float:
+    """Weighted median: halfway between the two neighbours where the weights split evenly."""
+    order = np.argsort(numbers, kind="stable")
+    rank = np.cumsum(weights[order]) - 0.5 * weights[order]
+    return float(np.interp(0.5 * weights.sum(), rank, numbers[order]))
 
 
 def _visit(track: _Track, origin: dt.datetime) -> Visit:

@@ -107,8 +107,12 @@ def find_targets(
         departed = _afloat(against(scene, colour, cover), model)
         looks = float(np.median(to_host(reference.clear_looks)))
         found = distinct([*departed, *_alongside(scene, model, _chance_beside(looks))])
-    view = {"off_nadir_deg": off_nadir_deg, "view_azimuth_grid_deg": view_azimuth_grid_deg}
-    targets = [target_of(f, scene, grid, window, **view) for f in found]
+    angles = {
+        "sun_azimuth_grid_deg": sun_azimuth_grid_deg,
+        "off_nadir_deg": off_nadir_deg,
+        "view_azimuth_grid_deg": view_azimuth_grid_deg,
+    }
+    targets = [target_of(f, scene, grid, window, **angles) for f in found]
     targets.sort(key=lambda t: (-t.hull.length_m, t.hull.x_m, t.hull.y_m))
     return DetectResult(targets=tuple(targets), water=water)
 
@@ -173,12 +177,12 @@ def distinct(found: list[Found]) -> list[Found]:
 
 
 def target_of(
-    found: Found, scene: Pixels, grid: Grid, window: Window, **view: float | None
+    found: Found, scene: Pixels, grid: Grid, window: Window, **angles: float | None
 ) -> Target:
-    """Return what was found as a vessel on the map; `view` as :func:`find_targets` has it."""
+    """Return what was found as a vessel on the map; `angles` as :func:`find_targets` has them."""
     box = _open_ended(found.box, scene)
     bow = -box.wake or bow_sign(scene.rise, scene.cover, box)
-    hull = box_to_hull(box, grid=grid, window=window, bow=bow, **view)
+    hull = box_to_hull(box, grid=grid, window=window, bow=bow, **angles)
     small = hull.length_m < _SHIP_M
     tanker_p = tanker_chance(hull, box, scene)
     kind = "tanker" if tanker_p >= _SURELY_TANKER else "unknown"

@@ -22,6 +22,7 @@ from eo.core.seams import NativePixels
 from eo.core.sensors import Sensor
 from eo.kernels.profile import ProfileBatch, ProfileFit, profile_likelihood
 from eo.physics.shadow import ShadowGeometry, refuse_geometry, shadow_geometry
+from eo.stages.hulls import with_beam
 from eo.stages.quay import EmptyPort, Light
 from eo.stages.quay_strip import measure_on_quay
 from eo.stages.reference import Reference
@@ -44,6 +45,9 @@ __all__ = [
     "measure_freeboards",
 ]  # fmt: skip
 
+_RIMS_M, _RIMS_SD_M = 0.3, 0.25
+"""By how much a deck looks narrower than she is: gutter bars, their shade and dark rims take some
+0.15 m of either edge."""
 _MIN_DECK_CONTRAST, _MIN_SHADE_CONTRAST = 5.0, 2.5
 """Deck against water, and lit against shaded water, in sds of the water's noise: below, there is
 no hull, or no light, to be seen."""
@@ -80,6 +84,8 @@ class Measured:
     """What one vessel's pixels say."""
 
     freeboard: Freeboard
+    hull: Hull | None = None
+    """The hull with the beam that the fit's edges say; None where nothing was fitted."""
     profile: Any = None
     """float32 array for an evidence figure, as Freeboard.profile_key describes; None if none."""
 
@@ -248,8 +254,19 @@ def _judge(fit: ProfileFit, place: int, laid: _Laid) -> Measured:
     told = published(said, with_fittings(heights, geometry, edge_m), hull)
     if told.status != "measured":
         return Measured(freeboard=told)
+    hull = with_beam(hull, *_fitted_beam_m(fit, place, laid))
     count = laid.pixels.across_m.size
     across = laid.pixels.across_m - float(fit.skew_m[place]) * laid.batch.along[0]
     model = np.asarray(fit.model[place])[:, :count]
     profile = measured_profile(across, laid.pixels.values, model, laid.pixels.pixel_m)
-    return Measured(freeboard=told, profile=profile)
+    return Measured(freeboard=told, hull=hull, profile=profile)
+
+
+def _fitted_beam_m(fit: ProfileFit, place: int, laid: _Laid) -> tuple[float, float]:
+    """Return the beam by the fit's two edges, and its sd [m]."""
+    information = np.array(fit.information[place])
+    information[-1, -1] += float(laid.batch.width_sd_m[0]) ** -2.0
+    spread = np.linalg.inv(information)
+    variance = spread[0, 0] + spread[1, 1] - 2.0 * spread[0, 1]
+    sd = float(np.sqrt(max(variance, 0.0) * float(fit.inflation[place])))
+    return float(fit.beam_m[place]) + _RIMS_M, float(np.hypot(sd, _RIMS_SD_M))

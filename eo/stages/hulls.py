@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 
@@ -11,11 +12,21 @@ from eo.core.records import Hull, Point
 from eo.core.xp import Array
 from eo.kernels.hullfit import Box, frame
 
-__all__ = ["bow_sign", "box_to_hull", "hull_outline"]
+__all__ = ["bow_sign", "box_to_hull", "hull_outline", "with_beam"]
 
 _TYPICAL_FREEBOARD_M = 5.0
 """Deck above water of a tanker of 100-180 m, half laden: what the lean is removed with before
 her own freeboard is known. Wrong by 4 m it moves an edge by 4 tan(i) m."""
+_OVERHANG = 0.02
+"""Share of the deck's length by which a raked stem and a counter reach over the waterline: the
+waterline of tankers is 0.96-0.99 of the length over all."""
+_SHADED_STERN, _SHADED_STERN_SD = 0.045, 0.025
+"""Share of the length, and its spread, that lies hidden astern of the house in the house's own
+shade where the sun stands ahead: the mooring deck is 0.05-0.08 of the length, and as dark there
+as water."""
+_SUN_AHEAD_DEG = 35.0, 55.0
+"""Sun off the bow up to which all of the mooring deck is in shade, and from which none is: farther
+round, its sunlit side shows where the hull ends."""
 _BOW_SHARE = 0.16
 """Part of the length over which the bow narrows (full forms: tankers and bulk carriers)."""
 _STERN_SHARE = 0.05
@@ -27,6 +38,7 @@ def box_to_hull(
     grid: Grid,
     window: Window,
     bow: int = 0,
+    sun_azimuth_grid_deg: float | None = None,
     off_nadir_deg: float | None = None,
     view_azimuth_grid_deg: float | None = None,
 ) -> Hull:
@@ -40,6 +52,8 @@ def box_to_hull(
         Where the window lies.
     bow
         +1 if the bow points along the box's axis, -1 if against it, 0 if unknown.
+    sun_azimuth_grid_deg
+        Towards the sun from grid north: ahead of a ship it hides her stern in the house's shade.
     off_nadir_deg, view_azimuth_grid_deg
         Sensor's zenith angle at the ground and its azimuth from grid north. The deck appears at
         -F tan(i) v; the side that faces the sensor shows the waterline itself, so that only the
@@ -61,6 +75,12 @@ def box_to_hull(
             else:
                 beam = max(beam - abs(part), 0.5 * beam)
     sign = bow or 1
+    hidden, hidden_sd = _hidden_astern(axis, bow, sun_azimuth_grid_deg)
+    # The deck's tip reaches over the stem; what is hidden lies astern. Both move the middle aft.
+    aft = 0.5 * length * (_OVERHANG + hidden) * bow
+    x_m, y_m = x_m - aft * axis[0], y_m - aft * axis[1]
+    length_sd = math.hypot(box.length_sd_px * grid.pixel_m, hidden_sd * length)
+    length *= 1.0 - _OVERHANG + hidden
     heading = math.degrees(math.atan2(sign * axis[0], sign * axis[1])) % (360 if bow else 180)
     return Hull(
         x_m=x_m,
@@ -69,10 +89,35 @@ def box_to_hull(
         beam_m=beam,
         heading_deg=heading,
         bow_known=bow != 0,
-        length_sd_m=box.length_sd_px * grid.pixel_m,
+        length_sd_m=length_sd,
         beam_sd_m=box.width_sd_px * grid.pixel_m,
         outline=hull_outline(x_m, y_m, length, beam, heading, bow_known=bow != 0),
     )
+
+
+def _hidden_astern(
+    axis: tuple[float, float], bow: int, sun_azimuth_grid_deg: float | None
+) -> tuple[float, float]:
+    """Share of the length that the house's shade hides, and its sd; bow unknown: sd alone."""
+    if sun_azimuth_grid_deg is None:
+        return 0.0, 0.0
+    sun = _unit(sun_azimuth_grid_deg)
+    ahead = axis[0] * sun[0] + axis[1] * sun[1]
+    ahead = ahead * bow if bow else abs(ahead)
+    off_deg = math.degrees(math.acos(max(-1.0, min(1.0, ahead))))
+    whole, none = _SUN_AHEAD_DEG
+    share = max(0.0, min(1.0, (none - off_deg) / (none - whole)))
+    return (_SHADED_STERN * share if bow else 0.0), _SHADED_STERN_SD * share
+
+
+def with_beam(hull: Hull, beam_m: float, beam_sd_m: float) -> Hull:
+    """Return a hull with another beam, outline and all; one known less well changes nothing."""
+    if beam_sd_m >= hull.beam_sd_m:
+        return hull
+    outline = hull_outline(
+        hull.x_m, hull.y_m, hull.length_m, beam_m, hull.heading_deg, bow_known=hull.bow_known
+    )
+    return replace(hull, beam_m=beam_m, beam_sd_m=beam_sd_m, outline=outline)
 
 
 def hull_outline(

@@ -24,10 +24,13 @@ KEPT_FROM = 1e-3
 
 _NONE_PRIOR, _NONE_WEIGHT = 0.3, 10.0
 """Prior chance that a ship in port is not in the fleet file, and how many calls it is worth."""
-_WATERLINE_RATIO = 0.99
-"""Length as seen over length overall: the waterline is 0.96-0.99 of it for tankers, by trim, bulb
-and stern, while a deck seen from above is all of it."""
-_WATERLINE_SD = 0.015
+_WATERLINE_RATIO = 0.975
+"""Length at the waterline over length overall: 0.96-0.99 for tankers, by trim, bulb and stern."""
+_WATERLINE_SD, _BEAM_SD = 0.01, 0.02
+"""What all looks at one ship get wrong alike, of her length and beam."""
+_STUDENT_DOF = 3.0
+"""Of measured lengths and beams: a tug, a quay or a stern in shade is taken for hull now and then,
+and one such look must not make a stranger of a ship."""
 _SLENDERNESS = 6.3
 """Length over beam of tankers of 60-180 m; its spread is 10 %."""
 _ROUNDS = 30
@@ -101,15 +104,23 @@ def _likelihoods(visit: Visit, vessels: Sequence[Vessel]) -> NDArray[np.float64]
     lengths = np.array([v.length_m for v in vessels])
     beams = np.array([v.beam_m for v in vessels])
     length_var = visit.length_sd_m**2 + (_WATERLINE_SD * lengths) ** 2
-    beam_var = visit.beam_sd_m**2 + (0.02 * beams) ** 2
-    known = -0.5 * (visit.length_m - _WATERLINE_RATIO * lengths) ** 2 / length_var
-    known -= 0.5 * ((visit.beam_m - beams) ** 2 / beam_var + np.log(length_var * beam_var))
+    beam_var = visit.beam_sd_m**2 + (_BEAM_SD * beams) ** 2
+    known = _log_student((visit.length_m - _WATERLINE_RATIO * lengths) ** 2, length_var)
+    known = known + _log_student((visit.beam_m - beams) ** 2, beam_var)
     other = _stranger_log_density(visit, lengths, beams)
     logs = np.append(
         known + np.log((1.0 - _NONE_PRIOR) / len(vessels)), other + np.log(_NONE_PRIOR)
     )
     weights = np.exp(logs - logs.max())
     return np.asarray(weights / weights.sum())
+
+
+def _log_student(
+    square: NDArray[np.float64], variance: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Log density of a deviation squared under Student's law, but for a constant."""
+    heavy = (_STUDENT_DOF + 1.0) * np.log1p(square / (variance * _STUDENT_DOF))
+    return -0.5 * (heavy + np.log(variance))
 
 
 def _stranger_log_density(

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -131,6 +131,7 @@ def measure_tile(
     pictures: dict[str, Any] = {}
     for (number, target), (pixels, found) in zip(chosen, measured, strict=True):
         freeboard, chip = keep_pictures(number, target, pixels, found, pictures)
+        target = replace(target, hull=found.hull or target.hull)
         sightings.append(
             _sighting(
                 scene, target, freeboard, chip, tile=tile, grid=grid, group=group, places=places,

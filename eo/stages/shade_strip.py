@@ -17,7 +17,7 @@ from scipy.special import gammainc
 from eo.core.records import Freeboard, Hull
 from eo.core.sensors import Sensor
 from eo.kernels.profile import ProfileBatch
-from eo.physics.hull import freeboard_prior_m
+from eo.physics.hull import freeboard_prior_m, usual_beam_m
 from eo.physics.shadow import ShadowGeometry
 from eo.physics.sky import shade_ratio_prior
 from eo.stages.shade import REASONS, HullPixels, largest_freeboard_m
@@ -40,8 +40,10 @@ _LARGEST_M = 25.0
 HEIGHTS_M = np.arange(0.0, _LARGEST_M + 0.05, FREEBOARD_STEP_M)
 _FIT_STEP_M = 0.25
 _MANIFOLD = REASONS.index("manifold")
-_MIN_BEAM_PX = 1.4
-_MIN_ROWS = 4.0
+_BEAM_SD_PX = 0.4
+"""How well detection knows a beam, at the best."""
+_MIN_BEAM_PX = 1.2
+_MIN_ROWS = 3.0
 """Fewer rows of pixels along the mid-body cannot tell a strip from a wave."""
 _MIN_ROW_SHARE = 0.25
 _MIN_PX = 6
@@ -87,16 +89,16 @@ def usable_rows(
     expected = (strip + 1.2 * size + hull.beam_m) / size
     free = ~_cluttered(pixels, beside, row, count)
     least = max(_MIN_ROWS, _MIN_ROW_SHARE * count)
+    against = _against_quay(pixels, row, edge, size, count)
     # Rows beside the manifold are used only where the others are too few.
     for usable in (pixels.code == 0, (pixels.code == 0) | (pixels.code == _MANIFOLD)):
         good = (np.bincount(row[zone & usable], minlength=count) >= 0.6 * expected) & free
-        if good.sum() >= least:
+        keep = good[row] & usable & ~against
+        enough = min((keep & beside).sum(), (keep & aboard).sum()) >= _MIN_PX
+        if enough and good.sum() >= least:
             break
-    lost = _leading_reason(pixels, zone, expected * count)
-    if good.sum() < least:
-        return pixels, int(good.sum()), lost or "too-small"
-    keep = good[row] & usable & ~_against_quay(pixels, row, edge, size, count)
-    if min((keep & beside).sum(), (keep & aboard).sum()) < _MIN_PX:
+    else:
+        lost = _leading_reason(pixels, zone, expected * count)
         return pixels, int(good.sum()), lost or "too-small"
     return (
         pixels.kept(keep),
@@ -162,6 +164,7 @@ def laid_out(
     spread[0, 0] = blur**2
     spread[1:, 1:] = common_sd**2 + np.eye(len(ratio)) * (own_sd + 0.3 * paint) ** 2
     share = (end - start) / hull.length_m
+    beam, beam_sd = _beam_beforehand_m(hull, pixels.pixel_m)
     mean, sd = freeboard_prior_m(hull.length_m, hull.beam_m, hull.length_sd_m, hull.beam_sd_m)
 
     def one(value: float) -> Any:
@@ -174,8 +177,8 @@ def laid_out(
         half_length_m=one(0.5 * (end - start)),
         valid=np.ones((1, pixels.across_m.size)),
         widths_m=(heights * geometry.metres_per_metre)[None],
-        beam_m=one(hull.beam_m),
-        beam_sd_m=one(max(hull.beam_sd_m, 0.4 * pixels.pixel_m)),
+        beam_m=one(beam),
+        beam_sd_m=one(beam_sd),
         centre_sd_m=one(max(hull.beam_sd_m, 0.6 * pixels.pixel_m)),
         skew_sd_m=one(np.deg2rad(2.0) * 0.5 * (end - start)),
         trim_sd_m=one(0.5 * share * _TRIM_SD * hull.length_m * geometry.metres_per_metre),
@@ -189,6 +192,15 @@ def laid_out(
         width_sd_m=one(1.3 * sd * geometry.metres_per_metre),
         scene=np.zeros(1),
     )
+
+
+def _beam_beforehand_m(hull: Hull, pixel_m: float) -> tuple[float, float]:
+    """Return a deck's width before the fit, and its sd [m]: as detected, and as ships of her
+    length have."""
+    seen_sd = max(hull.beam_sd_m, _BEAM_SD_PX * pixel_m)
+    usual, usual_sd = usual_beam_m(hull.length_m, hull.length_sd_m)
+    share = seen_sd**2 / (seen_sd**2 + usual_sd**2)
+    return hull.beam_m + share * (usual - hull.beam_m), seen_sd * float(np.sqrt(1.0 - share))
 
 
 def stacked(batches: list[ProfileBatch]) -> ProfileBatch:
