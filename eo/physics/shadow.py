@@ -34,6 +34,7 @@ from typing import Any
 import numpy as np
 
 __all__ = [
+    "DETECTED_HEADING_SD_DEG",
     "MAX_OFF_NADIR_DEG",
     "MIN_SUN_ACROSS",
     "MIN_SUN_ELEVATION_DEG",
@@ -54,7 +55,7 @@ MAX_OFF_NADIR_DEG = 45.0
 """
 _UNKNOWN_OFF_NADIR_MAX_DEG = 6.0
 """Where the angle is not told: nadir-pointing imagers look this far aside at most."""
-_HEADING_SD_DEG = 1.5
+DETECTED_HEADING_SD_DEG = 1.5
 """Spread of a detected hull's heading."""
 
 
@@ -164,6 +165,7 @@ def shadow_geometry(
     sun_azimuth_deg: float,
     off_nadir_deg: float | None = None,
     view_azimuth_deg: float | None = None,
+    heading_sd_deg: float = DETECTED_HEADING_SD_DEG,
 ) -> ShadowGeometry:
     """Return which side lies in shade, and the strip's width per metre of height.
 
@@ -177,6 +179,8 @@ def shadow_geometry(
         Sensor's zenith angle at the ground, and direction from the target towards it [deg].
         Either may be missing: eq. (1) is then spread over what it may be (0-6 degrees, all
         around), with the lean's mean, 0, as `lean_per_m`.
+    heading_sd_deg
+        How well the heading is known [deg].
     """
     delta = np.deg2rad(sun_azimuth_deg - heading_deg)
     # Normals lie at heading +- 90 degrees; s.n must be negative on the shaded side.
@@ -186,7 +190,7 @@ def shadow_geometry(
     known = off_nadir_deg is not None and view_azimuth_deg is not None
     lean, lean_weights = _lean_nodes(off_nadir_deg, view_azimuth_deg, normal_azimuth)
     # Three-point Gauss-Hermite over the heading's error.
-    turn = np.deg2rad(_HEADING_SD_DEG) * np.sqrt(3.0) * np.array([-1.0, 0.0, 1.0])
+    turn = np.deg2rad(heading_sd_deg) * np.sqrt(3.0) * np.array([-1.0, 0.0, 1.0])
     shadow = cot * np.abs(np.sin(delta + turn))
     nodes = (shadow[:, None] + lean[None, :]).ravel()
     weights = (np.array([1.0, 4.0, 1.0])[:, None] / 6.0 * lean_weights[None, :]).ravel()

@@ -21,7 +21,13 @@ from eo.core.records import Hull, Target
 from eo.core.seams import NativePixels
 from eo.core.sensors import Sensor
 from eo.kernels.profile import ProfileBatch, ProfileFit, profile_likelihood
-from eo.physics.shadow import ShadowGeometry, refuse_geometry, shadow_geometry
+from eo.physics.hull import usual_beam_m
+from eo.physics.shadow import (
+    DETECTED_HEADING_SD_DEG,
+    ShadowGeometry,
+    refuse_geometry,
+    shadow_geometry,
+)
 from eo.stages.hulls import with_beam
 from eo.stages.quay import EmptyPort, Light
 from eo.stages.quay_strip import measure_on_quay
@@ -45,6 +51,10 @@ __all__ = [
     "measure_freeboards",
 ]  # fmt: skip
 
+_FITTED_HEADING_SD_DEG = 0.8
+"""Spread of a heading that two straight edges of the mid-body were fitted to."""
+_BEAM_SDS = 2.4
+"""Spreads of the beam at one length beyond which a hull is not hers alone."""
 _RIMS_M, _RIMS_SD_M = 0.3, 0.25
 """By how much a deck looks narrower than she is: gutter bars, their shade and dark rims take some
 0.15 m of either edge."""
@@ -78,6 +88,21 @@ class View:
     reference_bands: tuple[str, ...] = ()
     """Its bands."""
 
+    def geometry(
+        self, heading_deg: float, heading_sd_deg: float = DETECTED_HEADING_SD_DEG
+    ) -> ShadowGeometry:
+        """Return how heights show across a hull of that heading; where the sun is known."""
+        if self.sun_elevation_deg is None or self.sun_azimuth_grid_deg is None:
+            raise ValueError("no sun, no shadow: ask refuse_geometry() first")
+        return shadow_geometry(
+            heading_deg=heading_deg,
+            heading_sd_deg=heading_sd_deg,
+            sun_elevation_deg=self.sun_elevation_deg,
+            sun_azimuth_deg=self.sun_azimuth_grid_deg,
+            off_nadir_deg=self.off_nadir_deg,
+            view_azimuth_deg=self.view_azimuth_grid_deg,
+        )
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Measured:
@@ -95,6 +120,7 @@ class _Laid:
     """A vessel whose strip on the water can be fitted."""
 
     hull: Hull
+    view: View
     geometry: ShadowGeometry
     pixels: HullPixels
     rows: int
@@ -178,13 +204,7 @@ def _begin(
     )
     if refused is not None or elevation is None or azimuth is None:
         return Freeboard(status=refused or "no-sun-geometry")
-    geometry = shadow_geometry(
-        heading_deg=hull.heading_deg,
-        sun_elevation_deg=elevation,
-        sun_azimuth_deg=azimuth,
-        off_nadir_deg=view.off_nadir_deg,
-        view_azimuth_deg=view.view_azimuth_grid_deg,
-    )
+    geometry = view.geometry(hull.heading_deg)
     neighbours = tuple(other for other in hulls if other is not hull)
     every = gather_pixels(
         native, hull, geometry, neighbours=neighbours, grid=view.grid, window=view.window,
@@ -213,14 +233,16 @@ def _begin(
         level=view.level,
     )  # fmt: skip
     return _Laid(
-        hull=hull, geometry=geometry, pixels=pixels, rows=rows, bands=native.bands, batch=batch,
+        hull=hull, view=view, geometry=geometry, pixels=pixels, rows=rows, bands=native.bands, batch=batch,
         notes=notes,
     )  # fmt: skip
 
 
 def _judge(fit: ProfileFit, place: int, laid: _Laid) -> Measured:
     """Turn widths into heights, allow for what is uncertain, and refuse what says nothing."""
-    geometry, hull = laid.geometry, laid.hull
+    hull = laid.hull
+    geometry = laid.view.geometry(_fitted_heading_deg(fit, place, laid), _FITTED_HEADING_SD_DEG)
+    beam = _fitted_beam_m(fit, place, laid)
     edges = [float(value) for value in fit.edges_m[place]]
     edge_m = edge_sd_m(laid.pixels.pixel_m, laid.rows)
     said = Freeboard(
@@ -243,6 +265,9 @@ def _judge(fit: ProfileFit, place: int, laid: _Laid) -> Measured:
         deck_edges_m=(edges[0], edges[1]),
         shadow_edge_m=edges[2],
     )
+    alongside = _something_alongside(hull, *beam)
+    if alongside:
+        return Measured(freeboard=replace(said, status="occupied"))
     logl = np.asarray(fit.log_likelihood[place])
     seen = (
         fit.deck_contrast[place] >= _MIN_DECK_CONTRAST
@@ -254,12 +279,29 @@ def _judge(fit: ProfileFit, place: int, laid: _Laid) -> Measured:
     told = published(said, with_fittings(heights, geometry, edge_m), hull)
     if told.status != "measured":
         return Measured(freeboard=told)
-    hull = with_beam(hull, *_fitted_beam_m(fit, place, laid))
+    hull = with_beam(hull, *beam)
     count = laid.pixels.across_m.size
     across = laid.pixels.across_m - float(fit.skew_m[place]) * laid.batch.along[0]
     model = np.asarray(fit.model[place])[:, :count]
     profile = measured_profile(across, laid.pixels.values, model, laid.pixels.pixel_m)
     return Measured(freeboard=told, hull=hull, profile=profile)
+
+
+def _fitted_heading_deg(fit: ProfileFit, place: int, laid: _Laid) -> float:
+    """Return the heading with the turn of the fitted edges [deg]."""
+    turn = np.arctan(float(fit.skew_m[place]) / float(laid.batch.half_length_m[0]))
+    # The skew is positive where the axis runs towards the shaded side ahead.
+    side = np.sin(np.deg2rad(laid.geometry.normal_azimuth_deg - laid.hull.heading_deg))
+    return float(laid.hull.heading_deg + np.rad2deg(turn) * np.sign(side))
+
+
+def _something_alongside(hull: Hull, beam_m: float, beam_sd_m: float) -> bool:
+    """Whether what was fitted is far too broad, or too slim, to be the hull of a tanker so long.
+
+    A barge or a tug against her, or an edge of something else: what its shade says is not hers.
+    """
+    usual, usual_sd = usual_beam_m(hull.length_m, hull.length_sd_m)
+    return abs(beam_m - usual) > _BEAM_SDS * float(np.hypot(usual_sd, beam_sd_m))
 
 
 def _fitted_beam_m(fit: ProfileFit, place: int, laid: _Laid) -> tuple[float, float]:

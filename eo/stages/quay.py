@@ -62,6 +62,10 @@ _MIXED = 0.7
 """Share of quay in a pixel of the empty port, below which its colour is not the quay's."""
 _OBSTRUCTED = 0.65
 """Of the level beside the quay's edge, below which ground is no open quay."""
+_BRIGHTER = 1.15
+"""Of that level, above which ground next to a dark stretch is the top of what throws the shade."""
+_OBSTACLE_M, _TOP_M = 4.0, 9.0
+"""Breadth of what stands on a quay, before its shade; how far before it its top may show."""
 _REACH_M = 5.0
 """How far along the quay its colour is carried on."""
 
@@ -202,16 +206,30 @@ def _open_ground_m(level: Any, inshore_m: Any, ground: Any, size_m: float) -> fl
     """Return how far from the quay's edge the ground is open [m].
 
     A pipe rack or a shed shortens the shade that reaches it by its own height, and hides what
-    falls behind it in its own shade: from the first dark stretch along the quay on, nothing is
-    said. (A dark lane looks the same, and costs what lies beyond it.)
+    falls behind it in its own shade: where ground is dark along the quay, what throws that shade
+    stands before it, as far as its top looks unlike the quay, and from there on nothing is said.
+    (A dark lane looks the same, and costs what lies beyond it.)
     """
     usual = np.median(level[ground & (inshore_m < 8.0)]) if ground.any() else 0.0
     step = 0.8 * size_m
-    for start in np.arange(2.0 * size_m, float(inshore_m.max()), step):
-        here = ground & (inshore_m >= start) & (inshore_m < start + step)
-        if here.sum() >= 3 and np.median(level[here]) < _OBSTRUCTED * usual:
-            return float(start - 0.9 * size_m)
-    return float("inf")
+    starts = np.arange(2.0 * size_m, float(inshore_m.max()), step)
+    levels = [_median_of(level[ground & (inshore_m >= a) & (inshore_m < a + step)]) for a in starts]
+    # As dark as to be taken for water, or nothing known: no open quay either.
+    dark = [k for k, found in enumerate(levels) if not found >= _OBSTRUCTED * usual]
+    if not dark:
+        return float("inf")
+    begins = starts[dark[0]] - max(0.9 * size_m, _OBSTACLE_M)
+    tops = [
+        float(start)
+        for start, found in zip(starts[: dark[0]], levels, strict=False)
+        if found > _BRIGHTER * usual and starts[dark[0]] - start < _TOP_M
+    ]
+    return min([float(begins), *(start - 0.9 * size_m for start in tops)])
+
+
+def _median_of(values: Any) -> float:
+    """Return the median of three values or more, else NaN."""
+    return float(np.median(values)) if values.size >= 3 else float("nan")
 
 
 def _rows(pixels: HullPixels, used: Any) -> tuple[int, bool]:

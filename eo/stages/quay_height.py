@@ -212,6 +212,7 @@ def _shadow(
     )
     batch = replace(
         batch,
+        beam_m=np.array([jetty.beam_m]),
         beam_sd_m=np.array([_BEAM_SD_M]),
         centre_sd_m=np.array([_CENTRE_SD_M]),
         # Neither pipes along the axis nor a ship's height is to be expected of a jetty.

@@ -28,6 +28,8 @@ _RIM_P, _RIM_REACH_M = 0.2, 0.45
 """Chance that a shade which ends at the very rim of the quay is the rim's own darkness, and how
 far inshore of the rim that may be."""
 _ALWAYS_P = 0.002
+_UNSEEN_M = 30.0
+"""Sd of a width from which nothing is known of it."""
 
 
 def measure_on_quay(
@@ -64,6 +66,8 @@ def measure_on_quay(
     edge_m = edge_sd_m(pixels.pixel_m, rows)
     likelihood = with_fittings(_above(fit, widths, geometry), geometry, edge_m)
     logl = np.log(likelihood / likelihood.max())
+    # A shade whose end is not seen has no width, and no bound.
+    bound = fit.width_bound_m if fit.width_bound_m < _UNSEEN_M else None
     return Freeboard(
         status="measured",
         surface="quay",
@@ -72,12 +76,8 @@ def measure_on_quay(
         log_likelihood=tuple(round(float(value), 4) for value in logl),
         metres_per_metre=geometry.metres_per_metre,
         strip_width_m=fit.width_m,
-        strip_width_sd_m=fit.width_bound_m if np.isfinite(fit.width_bound_m) else None,
-        bound_m=(
-            fit.width_bound_m / geometry.metres_per_metre
-            if np.isfinite(fit.width_bound_m)
-            else None
-        ),
+        strip_width_sd_m=bound,
+        bound_m=None if bound is None else bound / geometry.metres_per_metre,
         shade_ratio=fit.shade_ratio,
         across_azimuth_deg=geometry.normal_azimuth_deg,
         body_m=pixels.body_m,
