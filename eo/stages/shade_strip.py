@@ -40,6 +40,8 @@ _LARGEST_M = 25.0
 HEIGHTS_M = np.arange(0.0, _LARGEST_M + 0.05, FREEBOARD_STEP_M)
 _FIT_STEP_M = 0.25
 _MANIFOLD = REASONS.index("manifold")
+_LIT_PERCENT = 70.0
+"""Of the pixels beside a hull, by brightness: those are lit water."""
 _BEAM_SD_PX = 0.4
 """How well detection knows a beam, at the best."""
 _MIN_BEAM_PX = 1.2
@@ -155,7 +157,9 @@ def laid_out(
 ) -> ProfileBatch:
     """Lay the pixels and the priors out for the kernel, a batch of one."""
     start, end = pixels.body_m
-    ratio, own_sd, common_sd = shade_ratio_prior(bands, sun_elevation_deg, level)
+    ratio, own_sd, common_sd = shade_ratio_prior(
+        bands, sun_elevation_deg, level, lit=_lit_water(pixels, hull)
+    )
     # Shaded hull side, seen where the sensor looks from that side, is paint and not water.
     paint = max(0.0, geometry.lean_per_m) / geometry.metres_per_metre
     heights = np.arange(0.0, _LARGEST_M + 0.5 * _FIT_STEP_M, _FIT_STEP_M)
@@ -192,6 +196,17 @@ def laid_out(
         width_sd_m=one(1.3 * sd * geometry.metres_per_metre),
         scene=np.zeros(1),
     )
+
+
+def _lit_water(pixels: HullPixels, hull: Hull) -> tuple[float, ...] | None:
+    """Return the level of the water about a hull in each band; None where too little is seen.
+
+    Shade is darker: the upper part of what lies beside her.
+    """
+    beside = np.abs(pixels.across_m) > 0.5 * hull.beam_m + 1.5 * pixels.pixel_m
+    if beside.sum() < _MIN_PX:
+        return None
+    return tuple(np.percentile(pixels.values[:, beside], _LIT_PERCENT, axis=1).tolist())
 
 
 def _beam_beforehand_m(hull: Hull, pixel_m: float) -> tuple[float, float]:
