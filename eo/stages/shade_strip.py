@@ -88,19 +88,20 @@ def usable_rows(
     beside = (pixels.across_m > edge + 0.3 * size) & (pixels.across_m < edge + strip + 1.5 * size)
     aboard = np.abs(pixels.across_m) < edge
     zone = beside | aboard
-    expected = (strip + 1.2 * size + hull.beam_m) / size
-    free = ~_cluttered(pixels, beside, row, count)
+    strip_px, beam_px = (strip + 1.2 * size) / size, hull.beam_m / size
+    free = ~_cluttered(pixels, beside, row, count, strip_px=strip_px)
     least = max(_MIN_ROWS, _MIN_ROW_SHARE * count)
     against = _against_quay(pixels, row, edge, size, count)
     # Rows beside the manifold are used only where the others are too few.
     for usable in (pixels.code == 0, (pixels.code == 0) | (pixels.code == _MANIFOLD)):
-        good = (np.bincount(row[zone & usable], minlength=count) >= 0.6 * expected) & free
+        seen = [np.bincount(row[part & usable], minlength=count) for part in (beside, aboard)]
+        good = (seen[0] >= 0.6 * strip_px) & (seen[1] >= 0.6 * beam_px) & free
         keep = good[row] & usable & ~against
         enough = min((keep & beside).sum(), (keep & aboard).sum()) >= _MIN_PX
         if enough and good.sum() >= least:
             break
     else:
-        lost = _leading_reason(pixels, zone, expected * count)
+        lost = _leading_reason(pixels, zone, (strip_px + beam_px) * count)
         return pixels, int(good.sum()), lost or "too-small"
     return (
         pixels.kept(keep),
@@ -109,7 +110,9 @@ def usable_rows(
     )
 
 
-def _cluttered(pixels: HullPixels, beside: Any, row: Any, count: int) -> Any:
+def _cluttered(
+    pixels: HullPixels, beside: Any, row: Any, count: int, *, strip_px: float
+) -> Any:
     """Rows (and those next to them) in which something lies where the strip should be.
 
     Its rim, too dim to be struck out by itself, would pass for the hull or hide the strip.
@@ -117,7 +120,7 @@ def _cluttered(pixels: HullPixels, beside: Any, row: Any, count: int) -> Any:
     occupied = pixels.code == REASONS.index("occupied")
     land = pixels.code == REASONS.index("shade-on-quay")
     hit = np.bincount(row[beside & occupied], minlength=count) >= 1
-    hit |= np.bincount(row[beside & land], minlength=count) >= 2
+    hit |= np.bincount(row[beside & land], minlength=count) >= min(2.0, 0.4 * strip_px)
     spread = hit.copy()
     spread[1:] |= hit[:-1]
     spread[:-1] |= hit[1:]
