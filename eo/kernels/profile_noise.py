@@ -45,7 +45,7 @@ _TALL_REACH_M = 6.5
 _TALL_WEIGHT = 0.02
 _BLOCKS = 8
 """Blocks along the hull whose scores measure correlation."""
-_PRIOR_INFLATION = 2.0
+_PRIOR_INFLATION = 1.5
 _PRIOR_INFLATION_DOF = 4.0
 """Shrinks the factor, known from eight blocks only, towards a usual value."""
 

@@ -58,7 +58,7 @@ _TRIM_SD = 0.008
 _ROUGHNESS_SD_M = 0.12
 """Heel (half a degree over half a beam of 14 m), sheer and bulwark: no fit of a straight edge
 knows better."""
-_EDGE_SD_M, _EDGE_SD_PX, _EDGE_SD_ROW_PX = 0.12, 0.05, 0.5
+_EDGE_SD_M, _EDGE_SD_PX, _EDGE_SD_ROW_PX = 0.1, 0.04, 0.5
 """How well a deck's painted, cluttered edge marks the edge that throws the shade, across; how well
 any edge is placed within a pixel by a point spread that is no Gaussian; and by one row of pixels
 alone, whose place within the pixel no other row makes up for: rows of a slanted hull lie at evenly
