@@ -83,6 +83,7 @@ def batch_of(count: int, seed: int = 0) -> ProfileBatch:
         common_precision=np.tile(np.linalg.inv(spread), (count, 1, 1)),
         deck_shade=1.0 * one,
         pipes=one,
+        moored=0.0 * one,
         band_shift_sd_m=0.75 * one,
         scene=np.arange(count) // 8 * 1.0,
     )

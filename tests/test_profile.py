@@ -62,6 +62,7 @@ def batch_of(hulls, *, beam=17.0, reach=30.0, shared=False):
         common_precision=np.tile(np.linalg.inv(spread), (count, 1, 1)),
         deck_shade=1.0 * one,
         pipes=one,
+        moored=0.0 * one,
         band_shift_sd_m=0.45 * one,
         trim_sd_m=0.3 * one,
         width_mean_m=7.0 * one,

@@ -14,7 +14,7 @@ from typing import Any
 from eo.core.xp import Array
 
 __all__ = [
-    "BLUR", "BOX", "COLUMNS", "COLUMN_COUNT", "DECK", "GAS", "LEE", "MARGIN",
+    "BLUR", "BOX", "COLUMNS", "COLUMN_COUNT", "DECK", "GAS", "GROUND", "LEE", "MARGIN",
     "MARGIN_ALL", "NEAR", "OUTER", "PIECES", "SHADE", "SHARED", "SIDES", "SKEW", "TILT", "TIMED",
     "TIMED_GAS", "TRIM", "WATER", "ZAS", "ProfileBatch", "ProfileState", "near_hull",
     "pipe_places", "profile_functions", "smooth_factors",
@@ -28,14 +28,14 @@ GAS = slice(4, 7)
 """p(z) / q at the edges (t): what moves them."""
 OUTER = 6
 """That of the outer edge."""
-LEE, NEAR, SIDES, TILT, MARGIN, BOX, WATER, DECK = 8, 9, 10, 13, 14, 15, 18, 19
-COLUMNS = slice(7, 22)
+LEE, NEAR, SIDES, TILT, MARGIN, BOX, GROUND, WATER, DECK = 8, 9, 10, 13, 14, 15, 18, 19, 20
+COLUMNS = slice(7, 23)
 """Pieces whose levels are free in every band: water across, lee, water near the shaded side and
 near both sides, pipe rack, middle, tilt and margin of the deck, three stretches that pipes may
-shade, water (t), deck (t)."""
-COLUMN_COUNT = 15
-TIMED_GAS = slice(22, 25)
-PIECES = 25
+shade, ground beyond the sunlit edge, water, deck, deck (t), water (t)."""
+COLUMN_COUNT = 16
+TIMED_GAS = slice(23, 26)
+PIECES = 26
 SHARED = 6
 BLUR, MARGIN_ALL, SKEW, TRIM = 2, 3, 4, 5
 """Shared parameters: edges a and b [m], ln sigma [px], margin, skew and trim [m]; then each band's
@@ -98,6 +98,8 @@ class ProfileBatch:
     """(vessel,) metres of shadow, across, per metre of what stands on the deck."""
     pipes: Array
     """(vessel,) 1 where pipes are expected along the axis, 0 where the top may be of any kind."""
+    moored: Array
+    """(vessel,) 1 where a quay lies against the sunlit side, whose level is anything; else 0."""
     band_shift_sd_m: Array
     """(vessel,) sd of a band's own place across the hull [m]: bands are taken one after another."""
     scene: Array
@@ -227,8 +229,11 @@ def profile_functions(
     wet = [water * factors[:, None, k, ...] for k in (0, 1, 2, 3)]
     aboard = [deck * factors[:, None, k, ...] for k in (4, 5, 6, 7)]
     boxes = [cdf[k] - cdf[k + 1] for k in range(3)]
-    return xp.stack([shade, *blurs, *densities, *wet, *aboard, *boxes, water, deck], axis=-2)
+    beyond = 1.0 - p_a
+    return xp.stack(
+        [shade, *blurs, *densities, *wet, *aboard, *boxes, beyond, water, deck], axis=-2
+    )
 
 
 TIMED = (DECK, WATER, 4, 5, 6)
-"""Functions that come again times the place along: pieces 18 and on."""
+"""Functions that come again times the place along: pieces 21 and on."""

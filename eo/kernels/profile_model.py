@@ -22,6 +22,7 @@ from eo.kernels.profile_columns import (
     COLUMNS,
     DECK,
     GAS,
+    GROUND,
     LEE,
     MARGIN,
     MARGIN_ALL,
@@ -243,7 +244,7 @@ def _steps(state: ProfileState, levels: Levels, beta: Array, widths_m: Array, xp
         deck = deck + xp.where(cut[..., None], box, xp.zeros_like(box))
     beside = near_hull(widths_m, xp)[..., None]
     water = level(WATER) + level(LEE) + beside * (level(NEAR) + level(SIDES))
-    sunlit = level(WATER) + level(SIDES)
+    sunlit = level(WATER) + level(SIDES) + level(GROUND)
     return xp.stack([sunlit - sunlit_deck, deck - shade, shade - water], axis=-1)
 
 

@@ -12,6 +12,7 @@ from eo.kernels.profile_columns import (
     BLUR,
     COLUMN_COUNT,
     COLUMNS,
+    GROUND,
     MARGIN,
     MARGIN_ALL,
     SHARED,
@@ -34,6 +35,9 @@ _SHADED_DECK = (-0.45, -0.25, 0.0)
 """Prior means of the stretches' levels, as shares of the deck's: pipes stand 0.8 to 2 m high."""
 _ANY_TOP_SD = 0.25
 """Of the stretches where no pipes are expected."""
+_QUAY_SD, _NO_QUAY_SD = 3.0, 1e-3
+"""Sd of the level beyond the sunlit edge less the water's, of the deck's contrast: where a quay lies
+against her, and where none does."""
 _MARGIN_SD = 0.08
 """Sd of the margin in all bands alike, of the deck's contrast."""
 
@@ -136,17 +140,22 @@ def level_priors(batch: ProfileBatch, state: ProfileState, xp: Any) -> Levels:
     contrast = deck - water
     nothing = xp.zeros_like(water)
     shaded = [share * batch.pipes[:, None, ...] * deck for share in _SHADED_DECK]
-    mean = xp.stack([*[nothing] * 8, *shaded, water, deck, *[nothing] * 2], axis=-1)
+    mean = xp.stack([*[nothing] * 8, *shaded, nothing, water, deck, *[nothing] * 2], axis=-1)
     strong = (contrast / state.noise) ** 2
     aboard = xp.maximum(xp.mean(strong, axis=1), xp.ones_like(batch.beam_m) * 9.0)[:, None, ...]
     afloat = xp.mean((water / state.noise) ** 2, axis=1)[:, None, ...] + 1.0
     wet = [value**-2.0 for value in _WATER_SDS]
     dry = [value**-2.0 for value in _DECK_SDS]
-    on_water = constant_like([*wet[:4], *[0.0] * 7, wet[4], 0.0, 0.0, wet[5]], water)
-    on_deck = constant_like([*[0.0] * 4, *dry[:7], 0.0, dry[7], dry[8], 0.0], water)
+    on_water = constant_like([*wet[:4], *[0.0] * 8, wet[4], 0.0, 0.0, wet[5]], water)
+    on_deck = constant_like([*[0.0] * 4, *dry[:7], 0.0, 0.0, dry[7], dry[8], 0.0], water)
     loose = [_ANY_TOP_SD**-2.0 - value for value in dry[4:7]]
     on_deck = on_deck + (1.0 - batch.pipes[:, None, ...]) * constant_like(
-        [*[0.0] * 8, *loose, *[0.0] * 4], water
+        [*[0.0] * 8, *loose, *[0.0] * 5], water
+    )
+    # A quay against the sunlit side is as bright as it likes; water there is water.
+    ground = batch.moored * _QUAY_SD**-2.0 + (1.0 - batch.moored) * _NO_QUAY_SD**-2.0
+    on_deck = on_deck + ground[:, None, ...] * constant_like(
+        np.arange(COLUMN_COUNT) == GROUND - COLUMNS.start, water
     )
     shared_mean, shared_precision = _shared_priors(batch, state, xp)
     bands = water.shape[1]

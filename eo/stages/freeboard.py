@@ -28,7 +28,7 @@ from eo.physics.shadow import (
     refuse_geometry,
     shadow_geometry,
 )
-from eo.stages.hulls import with_beam
+from eo.stages.hulls import RIMS_M, with_beam
 from eo.stages.quay import EmptyPort, Light
 from eo.stages.quay_strip import measure_on_quay
 from eo.stages.reference import Reference
@@ -55,9 +55,8 @@ _FITTED_HEADING_SD_DEG = 0.8
 """Spread of a heading that two straight edges of the mid-body were fitted to."""
 _BEAM_SDS = 2.4
 """Spreads of the beam at one length beyond which a hull is not hers alone."""
-_RIMS_M, _RIMS_SD_M = 0.3, 0.25
-"""By how much a deck looks narrower than she is: gutter bars, their shade and dark rims take some
-0.15 m of either edge."""
+_RIMS_SD_M = 0.25
+"""How much decks differ in what their rims take of their breadth; see RIMS_M."""
 _MIN_DECK_CONTRAST, _MIN_SHADE_CONTRAST = 5.0, 2.5
 """Deck against water, and lit against shaded water, in sds of the water's noise: below, there is
 no hull, or no light, to be seen."""
@@ -244,7 +243,7 @@ def _judge(fit: ProfileFit, place: int, laid: _Laid) -> Measured:
     geometry = laid.view.geometry(_fitted_heading_deg(fit, place, laid), _FITTED_HEADING_SD_DEG)
     beam = _fitted_beam_m(fit, place, laid)
     edges = [float(value) for value in fit.edges_m[place]]
-    edge_m = edge_sd_m(laid.pixels.pixel_m, laid.rows)
+    edge_m = edge_sd_m(laid.pixels.pixel_m, laid.rows, moored=laid.pixels.moored)
     said = Freeboard(
         status="not-identifiable",
         rows=laid.rows,
@@ -276,7 +275,10 @@ def _judge(fit: ProfileFit, place: int, laid: _Laid) -> Measured:
     if not (seen and np.isfinite(logl).all()):
         return Measured(freeboard=said)
     heights = over_heights(logl, np.asarray(laid.batch.widths_m[0]), geometry)
-    told = published(said, with_fittings(heights, geometry, edge_m), hull)
+    heights = with_fittings(
+        heights, geometry, edge_m, manifold_share=laid.pixels.manifold_share
+    )
+    told = published(said, heights, hull)
     if told.status != "measured":
         return Measured(freeboard=told)
     hull = with_beam(hull, *beam)
@@ -311,4 +313,4 @@ def _fitted_beam_m(fit: ProfileFit, place: int, laid: _Laid) -> tuple[float, flo
     spread = np.linalg.inv(information)
     variance = spread[0, 0] + spread[1, 1] - 2.0 * spread[0, 1]
     sd = float(np.sqrt(max(variance, 0.0) * float(fit.inflation[place])))
-    return float(fit.beam_m[place]) + _RIMS_M, float(np.hypot(sd, _RIMS_SD_M))
+    return float(fit.beam_m[place]) + RIMS_M, float(np.hypot(sd, _RIMS_SD_M))

@@ -12,8 +12,11 @@ from eo.core.records import Hull, Point
 from eo.core.xp import Array
 from eo.kernels.hullfit import Box, frame
 
-__all__ = ["bow_sign", "box_to_hull", "hull_outline", "with_beam"]
+__all__ = ["RIMS_M", "bow_sign", "box_to_hull", "hull_outline", "with_beam"]
 
+RIMS_M = 0.3
+"""By how much a deck looks narrower than she is: gutter bars, their shade and dark rims take some
+0.15 m of either edge."""
 _TYPICAL_FREEBOARD_M = 5.0
 """Deck above water of a tanker of 100-180 m, half laden: what the lean is removed with before
 her own freeboard is known. Wrong by 4 m it moves an edge by 4 tan(i) m."""
@@ -74,6 +77,7 @@ def box_to_hull(
                 length = max(length - abs(part), 0.5 * length)
             else:
                 beam = max(beam - abs(part), 0.5 * beam)
+    beam += RIMS_M
     sign = bow or 1
     hidden, hidden_sd = _hidden_astern(axis, bow, sun_azimuth_grid_deg)
     # The deck's tip reaches over the stem; what is hidden lies astern. Both move the middle aft.

@@ -73,6 +73,10 @@ class HullPixels:
     """Ground area of a pixel."""
     body_m: tuple[float, float]
     """Ends of the parallel mid-body, along [m]."""
+    moored: bool = False
+    """Whether a quay lies against the sunlit side of a hull of few pixels."""
+    manifold_share: float = 0.0
+    """Share of the pixels beside her that the manifold's shade may reach."""
 
     def kept(self, keep: Any) -> HullPixels:
         """Return the pixels marked by a mask or an index (pixel,)."""

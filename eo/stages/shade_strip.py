@@ -20,6 +20,7 @@ from eo.kernels.profile import ProfileBatch
 from eo.physics.hull import freeboard_prior_m, usual_beam_m
 from eo.physics.shadow import ShadowGeometry
 from eo.physics.sky import shade_ratio_prior
+from eo.stages.hulls import RIMS_M
 from eo.stages.shade import REASONS, HullPixels, largest_freeboard_m
 
 __all__ = [
@@ -42,6 +43,10 @@ _FIT_STEP_M = 0.25
 _MANIFOLD = REASONS.index("manifold")
 _LIT_PERCENT = 70.0
 """Of the pixels beside a hull, by brightness: those are lit water."""
+_FINE_BEAM_PX, _MOORED_SHARE = 4.0, 0.3
+"""Pixels of a beam above which pixels are fine; share of rows with a quay on their sunlit side
+from which she lies along one."""
+_MOORED_FACTOR = 1.4
 _BEAM_SD_PX = 0.4
 """How well detection knows a beam, at the best."""
 _MIN_BEAM_PX = 1.2
@@ -67,6 +72,8 @@ _RISE_M, _RISE_SHAPE = 0.32, 3.0
 """Mean and shape (gamma) of the height by which what throws the shade stands above the main deck
 amidships: gutter bar or fishplate 0.05-0.3 m all along, sheer 0-0.4 m and a stretch of bulwark
 within the mid-body. Sd 0.18 m."""
+_MANIFOLD_RISE_M = 0.8
+"""Mean height that manifold, crane and hoses add over the stretch that their shade may reach."""
 _IDENTIFIABLE = 0.7
 """Largest posterior sd as a share of the prior's."""
 _STRAY = 0.01
@@ -91,7 +98,7 @@ def usable_rows(
     strip_px, beam_px = (strip + 1.2 * size) / size, hull.beam_m / size
     free = ~_cluttered(pixels, beside, row, count, strip_px=strip_px)
     least = max(_MIN_ROWS, _MIN_ROW_SHARE * count)
-    against = _against_quay(pixels, row, edge, size, count)
+    against, moored = _against_quay(pixels, row, edge, size, count)
     # Rows beside the manifold are used only where the others are too few.
     for usable in (pixels.code == 0, (pixels.code == 0) | (pixels.code == _MANIFOLD)):
         seen = [np.bincount(row[part & usable], minlength=count) for part in (beside, aboard)]
@@ -103,11 +110,9 @@ def usable_rows(
     else:
         lost = _leading_reason(pixels, zone, (strip_px + beam_px) * count)
         return pixels, int(good.sum()), lost or "too-small"
-    return (
-        pixels.kept(keep),
-        int(good.sum()),
-        None,
-    )
+    share = float((pixels.code[keep & beside] == _MANIFOLD).mean())
+    kept = replace(pixels.kept(keep), moored=moored, manifold_share=share)
+    return kept, int(good.sum()), None
 
 
 def _cluttered(
@@ -127,16 +132,23 @@ def _cluttered(
     return spread
 
 
-def _against_quay(pixels: HullPixels, row: Any, edge_m: float, size_m: float, count: int) -> Any:
-    """Pixels at the sunlit edge in rows where no water is seen there.
+def _against_quay(
+    pixels: HullPixels, row: Any, edge_m: float, size_m: float, count: int
+) -> tuple[Any, bool]:
+    """Pixels that a quay at the sunlit edge makes useless, and whether the fit must allow for it.
 
-    A quay a metre from the hull runs into the deck; what is left of such rows is her deck
-    inboard of the blur, her shaded edge and the strip, and those are enough.
+    A quay a metre from the hull runs into the deck. Where pixels are fine, what is left of such
+    rows is her deck inboard of the blur, her shaded edge and the strip, and those are enough.
+    Where a beam is a few pixels, nothing would be left: there the quay enters the fit.
     """
-    sunlit = (pixels.across_m < -edge_m - 0.3 * size_m) & (pixels.across_m > -edge_m - 3.0 * size_m)
+    across = pixels.across_m
+    sunlit = (across < -edge_m - 0.3 * size_m) & (across > -edge_m - 3.0 * size_m)
     free = np.bincount(row[sunlit & (pixels.code == 0)], minlength=count)
     blocked = free < 0.6 * 2.7
-    return blocked[row] & (pixels.across_m < -edge_m + 1.3 * size_m)
+    if 2.0 * edge_m > _FINE_BEAM_PX * size_m:
+        return blocked[row] & (across < -edge_m + 1.3 * size_m), False
+    moored = bool(blocked.mean() > _MOORED_SHARE)
+    return (moored | blocked[row]) & (across < -edge_m - 0.6 * size_m), moored
 
 
 def _leading_reason(pixels: HullPixels, zone: Any, expected: float) -> str | None:
@@ -194,6 +206,7 @@ def laid_out(
         common_precision=np.linalg.inv(spread)[None],
         deck_shade=one(geometry.shadow_per_m),
         pipes=one(1.0),
+        moored=one(float(pixels.moored)),
         band_shift_sd_m=one(_BAND_SHIFT_SD_PX * pixels.pixel_m),
         width_mean_m=one(mean * geometry.metres_per_metre),
         width_sd_m=one(1.3 * sd * geometry.metres_per_metre),
@@ -218,7 +231,8 @@ def _beam_beforehand_m(hull: Hull, pixel_m: float) -> tuple[float, float]:
     seen_sd = max(hull.beam_sd_m, _BEAM_SD_PX * pixel_m)
     usual, usual_sd = usual_beam_m(hull.length_m, hull.length_sd_m)
     share = seen_sd**2 / (seen_sd**2 + usual_sd**2)
-    return hull.beam_m + share * (usual - hull.beam_m), seen_sd * float(np.sqrt(1.0 - share))
+    beam = hull.beam_m + share * (usual - hull.beam_m)
+    return beam - RIMS_M, seen_sd * float(np.sqrt(1.0 - share))
 
 
 def stacked(batches: list[ProfileBatch]) -> ProfileBatch:
@@ -258,9 +272,13 @@ def over_heights(
     return total
 
 
-def edge_sd_m(pixel_m: float, rows: int) -> float:
-    """Return how well some rows of pixels place the edge that throws the shade, across [m]."""
-    within = np.hypot(_EDGE_SD_PX, _EDGE_SD_ROW_PX / max(rows, 1))
+def edge_sd_m(pixel_m: float, rows: int, *, moored: bool = False) -> float:
+    """Return how well some rows of pixels place the edge that throws the shade, across [m].
+
+    One edge of a hull less is seen where she lies `moored` at a quay that mixes into her deck.
+    """
+    a_row = _EDGE_SD_ROW_PX * (_MOORED_FACTOR if moored else 1.0)
+    within = np.hypot(_EDGE_SD_PX, a_row / max(rows, 1))
     return float(np.hypot(_EDGE_SD_M, within * pixel_m))
 
 
@@ -286,15 +304,18 @@ def bound_of_height_m(
     return float(np.sqrt(np.sum(np.square(parts)) + rough_sd_m(geometry, edge_m) ** 2))
 
 
-def with_fittings(likelihood: Any, geometry: ShadowGeometry, edge_m: float) -> Any:
+def with_fittings(
+    likelihood: Any, geometry: ShadowGeometry, edge_m: float, *, manifold_share: float = 0.0
+) -> Any:
     """Return a likelihood over HEIGHTS_M, marginal over fittings, roughness and stray fits.
 
-    `edge_m` is what :func:`edge_sd_m` says.
+    `edge_m` is what :func:`edge_sd_m` says; `manifold_share` that of HullPixels.
     """
     # What stands on the deck's edge makes a hull look higher, never lower.
-    above = np.arange(0.0, 4.0 * _RISE_M, FREEBOARD_STEP_M)
+    rise = _RISE_M + manifold_share * _MANIFOLD_RISE_M
+    above = np.arange(0.0, 4.0 * rise, FREEBOARD_STEP_M)
     share = gammainc(
-        _RISE_SHAPE, np.append(above, above[-1] + FREEBOARD_STEP_M) * _RISE_SHAPE / _RISE_M
+        _RISE_SHAPE, np.append(above, above[-1] + FREEBOARD_STEP_M) * _RISE_SHAPE / rise
     )
     raised = np.diff(np.interp(np.arange(above.size + 1) - 0.5, np.arange(above.size + 1), share))
     padded = np.concatenate([likelihood, np.full(above.size - 1, likelihood[-1])])
