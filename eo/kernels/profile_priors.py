@@ -36,8 +36,8 @@ _SHADED_DECK = (-0.45, -0.25, 0.0)
 _ANY_TOP_SD = 0.25
 """Of the stretches where no pipes are expected."""
 _QUAY_SD, _NO_QUAY_SD = 3.0, 1e-3
-"""Sd of the level beyond the sunlit edge less the water's, of the deck's contrast: where a quay lies
-against her, and where none does."""
+"""Sd of the level beyond the sunlit edge less the water's, of the deck's contrast: where a quay
+lies against her, and where none does."""
 _MARGIN_SD = 0.08
 """Sd of the margin in all bands alike, of the deck's contrast."""
 

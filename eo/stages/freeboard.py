@@ -21,6 +21,7 @@ from eo.core.records import Hull, Target
 from eo.core.seams import NativePixels
 from eo.core.sensors import Sensor
 from eo.kernels.profile import ProfileBatch, ProfileFit, profile_likelihood
+from eo.kernels.profile_columns import SKEW
 from eo.physics.hull import usual_beam_m
 from eo.physics.shadow import (
     DETECTED_HEADING_SD_DEG,
@@ -51,8 +52,8 @@ __all__ = [
     "measure_freeboards",
 ]  # fmt: skip
 
-_FITTED_HEADING_SD_DEG = 0.8
-"""Spread of a heading that two straight edges of the mid-body were fitted to."""
+_STRAIGHT_SD_DEG = 0.5
+"""How well straight edges of a mid-body tell a heading, however well they are fitted."""
 _BEAM_SDS = 2.4
 """Spreads of the beam at one length beyond which a hull is not hers alone."""
 _RIMS_SD_M = 0.25
@@ -232,16 +233,17 @@ def _begin(
         level=view.level,
     )  # fmt: skip
     return _Laid(
-        hull=hull, view=view, geometry=geometry, pixels=pixels, rows=rows, bands=native.bands, batch=batch,
-        notes=notes,
+        hull=hull, view=view, geometry=geometry, pixels=pixels, rows=rows, bands=native.bands,
+        batch=batch, notes=notes,
     )  # fmt: skip
 
 
 def _judge(fit: ProfileFit, place: int, laid: _Laid) -> Measured:
     """Turn widths into heights, allow for what is uncertain, and refuse what says nothing."""
     hull = laid.hull
-    geometry = laid.view.geometry(_fitted_heading_deg(fit, place, laid), _FITTED_HEADING_SD_DEG)
-    beam = _fitted_beam_m(fit, place, laid)
+    spread = _spread_of_shared(fit, place, laid)
+    geometry = laid.view.geometry(*_fitted_heading_deg(fit, place, laid, spread))
+    beam = _fitted_beam_m(fit, place, spread)
     edges = [float(value) for value in fit.edges_m[place]]
     edge_m = edge_sd_m(laid.pixels.pixel_m, laid.rows, moored=laid.pixels.moored)
     said = Freeboard(
@@ -275,9 +277,7 @@ def _judge(fit: ProfileFit, place: int, laid: _Laid) -> Measured:
     if not (seen and np.isfinite(logl).all()):
         return Measured(freeboard=said)
     heights = over_heights(logl, np.asarray(laid.batch.widths_m[0]), geometry)
-    heights = with_fittings(
-        heights, geometry, edge_m, manifold_share=laid.pixels.manifold_share
-    )
+    heights = with_fittings(heights, geometry, edge_m, manifold_share=laid.pixels.manifold_share)
     told = published(said, heights, hull)
     if told.status != "measured":
         return Measured(freeboard=told)
@@ -289,12 +289,24 @@ def _judge(fit: ProfileFit, place: int, laid: _Laid) -> Measured:
     return Measured(freeboard=told, hull=hull, profile=profile)
 
 
-def _fitted_heading_deg(fit: ProfileFit, place: int, laid: _Laid) -> float:
-    """Return the heading with the turn of the fitted edges [deg]."""
-    turn = np.arctan(float(fit.skew_m[place]) / float(laid.batch.half_length_m[0]))
+def _spread_of_shared(fit: ProfileFit, place: int, laid: _Laid) -> Any:
+    """Return the covariance of the fit's shared parameters and the width."""
+    information = np.array(fit.information[place])
+    information[-1, -1] += float(laid.batch.width_sd_m[0]) ** -2.0
+    return np.linalg.inv(information) * float(fit.inflation[place])
+
+
+def _fitted_heading_deg(
+    fit: ProfileFit, place: int, laid: _Laid, spread: Any
+) -> tuple[float, float]:
+    """Return the heading with the turn of the fitted edges, and its sd [deg]."""
+    half = float(laid.batch.half_length_m[0])
+    turn = np.arctan(float(fit.skew_m[place]) / half)
+    sd = np.arctan(np.sqrt(max(float(spread[SKEW, SKEW]), 0.0)) / half)
     # The skew is positive where the axis runs towards the shaded side ahead.
     side = np.sin(np.deg2rad(laid.geometry.normal_azimuth_deg - laid.hull.heading_deg))
-    return float(laid.hull.heading_deg + np.rad2deg(turn) * np.sign(side))
+    heading = float(laid.hull.heading_deg + np.rad2deg(turn) * np.sign(side))
+    return heading, float(np.hypot(np.rad2deg(sd), _STRAIGHT_SD_DEG))
 
 
 def _something_alongside(hull: Hull, beam_m: float, beam_sd_m: float) -> bool:
@@ -306,11 +318,8 @@ def _something_alongside(hull: Hull, beam_m: float, beam_sd_m: float) -> bool:
     return abs(beam_m - usual) > _BEAM_SDS * float(np.hypot(usual_sd, beam_sd_m))
 
 
-def _fitted_beam_m(fit: ProfileFit, place: int, laid: _Laid) -> tuple[float, float]:
+def _fitted_beam_m(fit: ProfileFit, place: int, spread: Any) -> tuple[float, float]:
     """Return the beam by the fit's two edges, and its sd [m]."""
-    information = np.array(fit.information[place])
-    information[-1, -1] += float(laid.batch.width_sd_m[0]) ** -2.0
-    spread = np.linalg.inv(information)
-    variance = spread[0, 0] + spread[1, 1] - 2.0 * spread[0, 1]
-    sd = float(np.sqrt(max(variance, 0.0) * float(fit.inflation[place])))
-    return float(fit.beam_m[place]) + RIMS_M, float(np.hypot(sd, _RIMS_SD_M))
+    variance = float(spread[0, 0] + spread[1, 1] - 2.0 * spread[0, 1])
+    sd = np.hypot(np.sqrt(max(variance, 0.0)), _RIMS_SD_M)
+    return float(fit.beam_m[place]) + RIMS_M, float(sd)

@@ -115,9 +115,7 @@ def _likelihoods(visit: Visit, vessels: Sequence[Vessel]) -> NDArray[np.float64]
     return np.asarray(weights / weights.sum())
 
 
-def _log_student(
-    square: NDArray[np.float64], variance: NDArray[np.float64]
-) -> NDArray[np.float64]:
+def _log_student(square: NDArray[np.float64], variance: NDArray[np.float64]) -> NDArray[np.float64]:
     """Log density of a deviation squared under Student's law, but for a constant."""
     heavy = (_STUDENT_DOF + 1.0) * np.log1p(square / (variance * _STUDENT_DOF))
     return -0.5 * (heavy + np.log(variance))

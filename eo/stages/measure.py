@@ -131,10 +131,10 @@ def measure_tile(
     pictures: dict[str, Any] = {}
     for (number, target), (pixels, found) in zip(chosen, measured, strict=True):
         freeboard, chip = keep_pictures(number, target, pixels, found, pictures)
-        target = replace(target, hull=found.hull or target.hull)
+        refined = replace(target, hull=found.hull or target.hull)
         sightings.append(
             _sighting(
-                scene, target, freeboard, chip, tile=tile, grid=grid, group=group, places=places,
+                scene, refined, freeboard, chip, tile=tile, grid=grid, group=group, places=places,
                 convergence=convergence,
             )
         )  # fmt: skip

@@ -110,14 +110,14 @@ def usable_rows(
     else:
         lost = _leading_reason(pixels, zone, (strip_px + beam_px) * count)
         return pixels, int(good.sum()), lost or "too-small"
-    share = float((pixels.code[keep & beside] == _MANIFOLD).mean())
+    # Fine pixels show manifold and crane for themselves.
+    coarse = beam_px <= _FINE_BEAM_PX
+    share = float((pixels.code[keep & beside] == _MANIFOLD).mean()) if coarse else 0.0
     kept = replace(pixels.kept(keep), moored=moored, manifold_share=share)
     return kept, int(good.sum()), None
 
 
-def _cluttered(
-    pixels: HullPixels, beside: Any, row: Any, count: int, *, strip_px: float
-) -> Any:
+def _cluttered(pixels: HullPixels, beside: Any, row: Any, count: int, *, strip_px: float) -> Any:
     """Rows (and those next to them) in which something lies where the strip should be.
 
     Its rim, too dim to be struck out by itself, would pass for the hull or hide the strip.
@@ -226,8 +226,7 @@ def _lit_water(pixels: HullPixels, hull: Hull) -> tuple[float, ...] | None:
 
 
 def _beam_beforehand_m(hull: Hull, pixel_m: float) -> tuple[float, float]:
-    """Return a deck's width before the fit, and its sd [m]: as detected, and as ships of her
-    length have."""
+    """Return a deck's width before the fit, as seen and as ships so long have it, and sd [m]."""
     seen_sd = max(hull.beam_sd_m, _BEAM_SD_PX * pixel_m)
     usual, usual_sd = usual_beam_m(hull.length_m, hull.length_sd_m)
     share = seen_sd**2 / (seen_sd**2 + usual_sd**2)
