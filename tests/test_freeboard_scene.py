@@ -118,7 +118,7 @@ def test_a_missing_view_is_noted_and_widens():
 
 
 def test_no_data_inside_the_profile_costs_rows_not_truth():
-    hull = hull_at(length=150.0)
+    hull = hull_at(length=150.0, beam=23.5)
     native = draw(hull, 4.0)
     pixels = native.reflectance.copy()
     pixels[:, 46:49, :] = np.nan

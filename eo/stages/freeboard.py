@@ -266,9 +266,6 @@ def _judge(fit: ProfileFit, place: int, laid: _Laid) -> Measured:
         deck_edges_m=(edges[0], edges[1]),
         shadow_edge_m=edges[2],
     )
-    alongside = _something_alongside(hull, *beam)
-    if alongside:
-        return Measured(freeboard=replace(said, status="occupied"))
     logl = np.asarray(fit.log_likelihood[place])
     seen = (
         fit.deck_contrast[place] >= _MIN_DECK_CONTRAST
@@ -276,6 +273,8 @@ def _judge(fit: ProfileFit, place: int, laid: _Laid) -> Measured:
     )
     if not (seen and np.isfinite(logl).all()):
         return Measured(freeboard=said)
+    if _something_alongside(hull, *beam):
+        return Measured(freeboard=replace(said, status="occupied"))
     heights = over_heights(logl, np.asarray(laid.batch.widths_m[0]), geometry)
     heights = with_fittings(heights, geometry, edge_m, manifold_share=laid.pixels.manifold_share)
     told = published(said, heights, hull)

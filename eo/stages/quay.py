@@ -62,6 +62,8 @@ _MIXED = 0.7
 """Share of quay in a pixel of the empty port, below which its colour is not the quay's."""
 _OBSTRUCTED = 0.65
 """Of the level beside the quay's edge, below which ground is no open quay."""
+_LEAST_CELL_PX = 3
+"""Fewer pixels of a stretch along the quay say nothing of it."""
 _BRIGHTER = 1.15
 """Of that level, above which ground next to a dark stretch is the top of what throws the shade."""
 _OBSTACLE_M, _TOP_M = 4.0, 9.0
@@ -213,9 +215,14 @@ def _open_ground_m(level: Any, inshore_m: Any, ground: Any, size_m: float) -> fl
     usual = np.median(level[ground & (inshore_m < 8.0)]) if ground.any() else 0.0
     step = 0.8 * size_m
     starts = np.arange(2.0 * size_m, float(inshore_m.max()), step)
-    levels = [_median_of(level[ground & (inshore_m >= a) & (inshore_m < a + step)]) for a in starts]
-    # As dark as to be taken for water, or nothing known: no open quay either.
-    dark = [k for k, found in enumerate(levels) if not found >= _OBSTRUCTED * usual]
+    cells = [(inshore_m >= start) & (inshore_m < start + step) for start in starts]
+    levels = [_median_of(level[ground & cell]) for cell in cells]
+    # As dark as to be taken for water, or not known: no open quay either.
+    dark = [
+        k
+        for k, (cell, found) in enumerate(zip(cells, levels, strict=True))
+        if cell.sum() >= _LEAST_CELL_PX and not found >= _OBSTRUCTED * usual
+    ]
     if not dark:
         return float("inf")
     begins = starts[dark[0]] - max(0.9 * size_m, _OBSTACLE_M)
@@ -228,8 +235,8 @@ def _open_ground_m(level: Any, inshore_m: Any, ground: Any, size_m: float) -> fl
 
 
 def _median_of(values: Any) -> float:
-    """Return the median of three values or more, else NaN."""
-    return float(np.median(values)) if values.size >= 3 else float("nan")
+    """Return the median, NaN of too few values."""
+    return float(np.median(values)) if values.size >= _LEAST_CELL_PX else float("nan")
 
 
 def _rows(pixels: HullPixels, used: Any) -> tuple[int, bool]:

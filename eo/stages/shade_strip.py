@@ -53,6 +53,8 @@ _MIN_BEAM_PX = 1.2
 _MIN_ROWS = 3.0
 """Fewer rows of pixels along the mid-body cannot tell a strip from a wave."""
 _MIN_ROW_SHARE = 0.25
+_DECK_PX = 4.0
+"""Pixels of a row aboard that tell the deck, however broad she is."""
 _MIN_PX = 6
 """Pixels on deck, and beside it, that a fit needs at least."""
 _BAND_SHIFT_SD_PX = 0.25
@@ -102,7 +104,7 @@ def usable_rows(
     # Rows beside the manifold are used only where the others are too few.
     for usable in (pixels.code == 0, (pixels.code == 0) | (pixels.code == _MANIFOLD)):
         seen = [np.bincount(row[part & usable], minlength=count) for part in (beside, aboard)]
-        good = (seen[0] >= 0.6 * strip_px) & (seen[1] >= 0.6 * beam_px) & free
+        good = (seen[0] >= 0.6 * strip_px) & (seen[1] >= min(0.6 * beam_px, _DECK_PX)) & free
         keep = good[row] & usable & ~against
         enough = min((keep & beside).sum(), (keep & aboard).sum()) >= _MIN_PX
         if enough and good.sum() >= least:
