@@ -22,6 +22,7 @@ from eo.core.seams import NativePixels
 from eo.core.sensors import Sensor
 from eo.kernels.profile import ProfileBatch, ProfileFit, profile_likelihood
 from eo.kernels.profile_columns import SKEW
+from eo.kernels.wide_shade import WideShade
 from eo.physics.hull import usual_beam_m
 from eo.physics.shadow import (
     DETECTED_HEADING_SD_DEG,
@@ -29,6 +30,7 @@ from eo.physics.shadow import (
     refuse_geometry,
     shadow_geometry,
 )
+from eo.stages.house_shade import SceneShade, house_shade, scene_shade
 from eo.stages.hulls import RIMS_M, with_beam
 from eo.stages.quay import EmptyPort, Light
 from eo.stages.quay_strip import measure_on_quay
@@ -87,6 +89,16 @@ class View:
     """The empty port on `window` of `grid`: without it, shade on a quay is not measured."""
     reference_bands: tuple[str, ...] = ()
     """Its bands."""
+
+    def refused(self, hull: Hull) -> str | None:
+        """Return why no height can follow for this hull, or None where one can."""
+        return refuse_geometry(
+            heading_deg=hull.heading_deg,
+            sun_elevation_deg=self.sun_elevation_deg,
+            sun_azimuth_deg=self.sun_azimuth_grid_deg,
+            off_nadir_deg=self.off_nadir_deg,
+            view_azimuth_deg=self.view_azimuth_grid_deg,
+        )
 
     def geometry(
         self, heading_deg: float, heading_sd_deg: float = DETECTED_HEADING_SD_DEG
@@ -175,7 +187,9 @@ def measure_freeboards(
     list of Measured
         In order. A likelihood over 0-25 m where status is `measured`; else status says why not.
     """
-    begun = [_begin(native, target, view, hulls) for native, target in vessels]
+    houses = [_house(native, target.hull, view, hulls) for native, target in vessels]
+    shade = scene_shade([house for house in houses if house is not None])
+    begun = [_begin(native, target, view, hulls, shade) for native, target in vessels]
     found = [Measured(freeboard=item) if isinstance(item, Freeboard) else None for item in begun]
     groups: dict[tuple[str, ...], list[int]] = {}
     for index, item in enumerate(begun):
@@ -189,20 +203,31 @@ def measure_freeboards(
     return [item for item in found if item is not None]
 
 
+def _house(
+    native: NativePixels, hull: Hull, view: View, hulls: tuple[Hull, ...]
+) -> WideShade | None:
+    """Return how dark the shadow of a ship's house is, where it can be seen."""
+    if view.refused(hull) is not None:
+        return None
+    return house_shade(
+        native, hull, view.geometry(hull.heading_deg),
+        neighbours=tuple(other for other in hulls if other is not hull), grid=view.grid,
+        window=view.window, water=view.water, mask=view.mask,
+        psf_sigma_px=view.sensor.psf_sigma_px,
+    )  # fmt: skip
+
+
 def _begin(
-    native: NativePixels, target: Target, view: View, hulls: tuple[Hull, ...]
+    native: NativePixels,
+    target: Target,
+    view: View,
+    hulls: tuple[Hull, ...],
+    shade: SceneShade | None,
 ) -> Freeboard | _Laid:
     """Gather a vessel's pixels; return what says already that, or how, she is measured."""
-    hull = target.hull
-    elevation, azimuth = view.sun_elevation_deg, view.sun_azimuth_grid_deg
-    refused = refuse_geometry(
-        heading_deg=hull.heading_deg,
-        sun_elevation_deg=elevation,
-        sun_azimuth_deg=azimuth,
-        off_nadir_deg=view.off_nadir_deg,
-        view_azimuth_deg=view.view_azimuth_grid_deg,
-    )
-    if refused is not None or elevation is None or azimuth is None:
+    hull, elevation = target.hull, view.sun_elevation_deg
+    refused = view.refused(hull)
+    if refused is not None or elevation is None:
         return Freeboard(status=refused or "no-sun-geometry")
     geometry = view.geometry(hull.heading_deg)
     neighbours = tuple(other for other in hulls if other is not hull)
@@ -230,7 +255,7 @@ def _begin(
         )
     batch = laid_out(
         pixels, native.bands, hull, geometry, sensor=view.sensor, sun_elevation_deg=elevation,
-        level=view.level,
+        level=view.level, shade=shade,
     )  # fmt: skip
     return _Laid(
         hull=hull, view=view, geometry=geometry, pixels=pixels, rows=rows, bands=native.bands,

@@ -1,10 +1,8 @@
 """Which of a scene's own pixels may speak of a hull's shadow.
 
-Coordinates are the hull's: `along` from her centre towards the heading, `across` towards the
-shaded side, both in metres on the ground (through the scene's map-to-pixel affine, since web
-mercator's pixels are no metres). A pixel is struck out, with a reason, where it has no data, is
-saturated, cloud or in a cloud's shadow, part of a neighbour, no water, or where superstructure
-or forecastle may throw their longer shadows.
+Coordinates are the hull's (:mod:`eo.stages.hull_places`). A pixel is struck out, with a reason,
+where it has no data, is saturated, cloud or in a cloud's shadow, part of a neighbour, no water, or
+where superstructure or forecastle may throw their longer shadows.
 """
 
 from __future__ import annotations
@@ -13,13 +11,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import shapely
 from scipy.spatial import cKDTree
 
 from eo.core.grid import Grid, Window
 from eo.core.records import Hull
 from eo.core.seams import NativePixels
 from eo.physics.shadow import ShadowGeometry
+from eo.stages.hull_places import near_neighbours, places_about, sampled
 
 __all__ = ["REASONS", "HullPixels", "body_limits_m", "gather_pixels", "largest_freeboard_m"]
 
@@ -121,18 +119,8 @@ def gather_pixels(
     mask: Any,
 ) -> HullPixels:
     """Return the pixels about the hull's mid-body, each in use or struck out with a reason."""
-    a, b, c, d, e, f = native.map_to_pixel
-    inverse = np.linalg.inv(np.array([[a, b], [d, e]]))
-    heading = np.deg2rad(hull.heading_deg)
-    normal_azimuth = np.deg2rad(geometry.normal_azimuth_deg)
-    tangent = np.array([np.sin(heading), np.cos(heading)])
-    normal = np.array([np.sin(normal_azimuth), np.cos(normal_azimuth)])
-    height, width = native.reflectance.shape[-2:]
-    cols, rows = np.meshgrid(np.arange(width) + 0.5, np.arange(height) + 0.5)
-    offsets = inverse @ np.stack([cols.ravel() - c, rows.ravel() - f])
-    offsets = offsets - np.array([[hull.x_m], [hull.y_m]])
-    along, across = tangent @ offsets, normal @ offsets
-    pixel_m = float(np.hypot(*(normal @ inverse)))
+    about = places_about(native, hull, geometry)
+    along, across, pixel_m = about.along_m, about.across_m, about.pixel_m
     body = body_limits_m(hull)
     reach = geometry.metres_per_metre * largest_freeboard_m(hull.length_m)
     spare = max(12.0, 4.0 * pixel_m)
@@ -140,21 +128,21 @@ def gather_pixels(
     inside &= across >= -0.5 * hull.beam_m - spare
     inside &= across <= 0.5 * hull.beam_m + min(reach, 160.0) + spare
     along, across = along[inside], across[inside]
-    values = np.asarray(native.reflectance, dtype=float).reshape(len(native.bands), -1)[:, inside]
-    map_x, map_y = offsets[0, inside] + hull.x_m, offsets[1, inside] + hull.y_m
+    values = about.values[:, inside]
+    map_x, map_y = about.map_x_m[inside], about.map_y_m[inside]
     code = np.zeros(along.size, dtype=np.uint8)
 
     def strike(where: Any, reason: str) -> None:
         code[where & (code == 0)] = REASONS.index(reason)
 
     seen_mask, seen_water = (
-        _sample(grid, window, mask, map_x, map_y),
-        _sample(grid, window, water, map_x, map_y),
+        sampled(grid, window, mask, map_x, map_y),
+        sampled(grid, window, water, map_x, map_y),
     )
     strike(~np.isfinite(values).all(axis=0), "outside")
     strike(np.asarray(native.saturated).reshape(-1)[inside], "saturated")
     strike((seen_mask == 2) | (seen_mask == 3), "cloud")
-    crowded = _near_neighbours(map_x, map_y, neighbours, 1.5 * pixel_m)
+    crowded = near_neighbours(map_x, map_y, neighbours, 1.5 * pixel_m)
     strike(crowded, "occupied")
     beyond = np.abs(across) > 0.5 * hull.beam_m + 0.5 * pixel_m
     strike(beyond & (seen_water == 0), "shade-on-quay")
@@ -175,27 +163,9 @@ def gather_pixels(
         crowded=crowded,
         own_shade=structure | manifold,
         pixel_m=pixel_m,
-        pixel_area_m2=float(abs(np.linalg.det(inverse))),
+        pixel_area_m2=about.pixel_area_m2,
         body_m=body,
     )
-
-
-def _sample(grid: Grid, window: Window, array: Any, x_m: Any, y_m: Any) -> Any:
-    """Value of the grid cell under each point; 255 beyond the window, where nothing is known."""
-    row, col = grid.to_pixel(x_m, y_m, window)
-    row, col = np.floor(row).astype(int), np.floor(col).astype(int)
-    known = (row >= 0) & (row < window.height) & (col >= 0) & (col < window.width)
-    found = np.full(row.shape, 255, dtype=int)
-    found[known] = np.asarray(array)[row[known], col[known]]
-    return found
-
-
-def _near_neighbours(x_m: Any, y_m: Any, neighbours: tuple[Hull, ...], margin_m: float) -> Any:
-    near = np.zeros(x_m.shape, dtype=bool)
-    for hull in neighbours:
-        if len(hull.outline) >= 4:
-            near |= shapely.contains_xy(shapely.Polygon(hull.outline).buffer(margin_m), x_m, y_m)
-    return near
 
 
 def _close_to(along_m: Any, across_m: Any, marked: Any, reach_m: float) -> Any:

@@ -20,6 +20,7 @@ from eo.kernels.profile import ProfileBatch
 from eo.physics.hull import freeboard_prior_m, usual_beam_m
 from eo.physics.shadow import ShadowGeometry
 from eo.physics.sky import shade_ratio_prior
+from eo.stages.house_shade import SceneShade
 from eo.stages.hulls import RIMS_M
 from eo.stages.shade import REASONS, HullPixels, largest_freeboard_m
 
@@ -171,11 +172,15 @@ def laid_out(
     sensor: Sensor,
     sun_elevation_deg: float,
     level: str,
+    shade: SceneShade | None = None,
 ) -> ProfileBatch:
-    """Lay the pixels and the priors out for the kernel, a batch of one."""
+    """Lay the pixels and the priors out for the kernel, a batch of one.
+
+    `shade` is what the scene's houses say of how dark shade is.
+    """
     start, end = pixels.body_m
-    ratio, own_sd, common_sd = shade_ratio_prior(
-        bands, sun_elevation_deg, level, lit=_lit_water(pixels, hull)
+    ratio, own_sd, common_sd = _shade_beforehand(
+        shade_ratio_prior(bands, sun_elevation_deg, level, lit=_lit_water(pixels, hull)), shade
     )
     # Shaded hull side, seen where the sensor looks from that side, is paint and not water.
     paint = max(0.0, geometry.lean_per_m) / geometry.metres_per_metre
@@ -214,6 +219,20 @@ def laid_out(
         width_sd_m=one(1.3 * sd * geometry.metres_per_metre),
         scene=np.zeros(1),
     )
+
+
+def _shade_beforehand(
+    modelled: tuple[tuple[float, ...], float, float], seen: SceneShade | None
+) -> tuple[tuple[float, ...], float, float]:
+    """Return the shade ratio in each band, and its sds, by the sky's model and what is seen."""
+    ratio, own_sd, common_sd = modelled
+    if seen is None or len(seen.ratio) != len(ratio):
+        return modelled
+    before, after = own_sd**2 + common_sd**2, seen.common_sd**2
+    share = before / (before + after)
+    mixed = tuple(r + share * (s - r) for r, s in zip(ratio, seen.ratio, strict=True))
+    both = common_sd * seen.common_sd / float(np.hypot(common_sd, seen.common_sd))
+    return mixed, min(own_sd, seen.own_sd), both
 
 
 def _lit_water(pixels: HullPixels, hull: Hull) -> tuple[float, ...] | None:

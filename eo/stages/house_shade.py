@@ -1,0 +1,142 @@
+"""How dark a scene's shade is, by the shadows of its ships' superstructures.
+
+A hull's strip is a pixel or two wide and cannot tell its own darkness; the house aft throws a
+shadow many times as wide. All ships of a scene lie under one sky, so that what their houses show
+is told to all of them, as a prior of the shade ratio in each band.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from eo.core.grid import Grid, Window
+from eo.core.records import Hull
+from eo.core.seams import NativePixels
+from eo.kernels.wide_shade import WideShade, wide_shade
+from eo.physics.shadow import ShadowGeometry
+from eo.stages.hull_places import near_neighbours, places_about, sampled
+
+__all__ = ["SceneShade", "house_shade", "scene_shade"]
+
+_LEAST_LENGTH_M = 70.0
+_STARTS = np.linspace(-0.47, -0.38, 6)
+"""Where a house begins, from the hull's middle, as shares of the length."""
+_DEPTHS_M = np.linspace(7.0, 24.0, 7)
+"""How long it is."""
+_TOPS = np.linspace(0.08, 0.26, 10)
+"""Height of its top above the water as shares of the length."""
+_SIDE_SHARE = 0.42
+"""Half breadth of a house as a share of the beam."""
+_CLEAR_PX = 1.3
+"""Pixels off the hull's side, within which her deck blurs into what is seen."""
+_MARGIN_PX, _MARGIN_M = 3.5, 8.0
+_BEYOND_M, _FARTHEST_M = 12.0, 110.0
+_LEAST_PX, _LEAST_SHARE = 15, 0.7
+_LEAST_CONTRAST, _LARGEST_SD = 6.0, 0.09
+_LIGHTER, _LIGHTER_SD, _HOUSE_SD = 0.04, 0.05, 0.08
+"""A house is no block: between its tiers, under its wings and behind its funnel some light comes
+through, so that its shade is lighter than a full one; spread of that from scene to scene, and from
+ship to ship."""
+_BELIEVED = 0.02, 0.9
+"""Ratios beyond these are no shade."""
+_BAND_SD = 0.04
+"""How well bands are known against each other."""
+_CLEAR = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class SceneShade:
+    """What a scene's houses say of its shade."""
+
+    ratio: tuple[float, ...]
+    """Shaded over lit water in each band."""
+    common_sd: float
+    """Spread in all bands alike."""
+    own_sd: float
+    """Spread of each band for itself."""
+
+
+def scene_shade(found: Sequence[WideShade]) -> SceneShade | None:
+    """Return what all houses of a scene say together; None where none says enough."""
+    good = [
+        item
+        for item in found
+        if item.contrast >= _LEAST_CONTRAST and float(item.sd[:3].max()) <= _LARGEST_SD
+    ]
+    least, most = _BELIEVED
+    good = [item for item in good if item.ratio.min() > least and item.ratio.max() < most]
+    if not good:
+        return None
+    middle = np.median([item.ratio for item in good], axis=0) - _LIGHTER
+    return SceneShade(
+        ratio=tuple(float(value) for value in np.clip(middle, least, most)),
+        common_sd=float(np.hypot(_LIGHTER_SD, _HOUSE_SD / np.sqrt(len(good)))),
+        own_sd=_BAND_SD,
+    )
+
+
+def house_shade(
+    native: NativePixels,
+    hull: Hull,
+    geometry: ShadowGeometry,
+    *,
+    neighbours: tuple[Hull, ...],
+    grid: Grid,
+    window: Window,
+    water: Any,
+    mask: Any,
+    psf_sigma_px: float,
+) -> WideShade | None:
+    """Return how dark the shadow of a ship's house is; None where it cannot be seen.
+
+    Parameters
+    ----------
+    native, neighbours, grid, window, water, mask
+        As :func:`eo.stages.shade.gather_pixels` has them.
+    hull
+        The ship; her bow must be known.
+    geometry
+        Sun and view across her.
+    psf_sigma_px
+        Point spread, detector included [px].
+    """
+    if not hull.bow_known or hull.length_m < _LEAST_LENGTH_M:
+        return None
+    about = places_about(native, hull, geometry)
+    along, across, pixel_m = about.along_m, about.across_m, about.pixel_m
+    # A pixel's sunline meets the axis here: shadows move by `slant` along for each metre across.
+    slant = geometry.shadow_along_per_m / geometry.shadow_per_m
+    sunline = along - slant * across
+    half, length = 0.5 * hull.beam_m, hull.length_m
+    ends = _SIDE_SHARE * hull.beam_m + geometry.shadow_per_m * _TOPS * length
+    margin = abs(slant) * half + _MARGIN_PX * pixel_m + _MARGIN_M
+    inside = (across > half + _CLEAR_PX * pixel_m) & (across < ends[-1] + _BEYOND_M)
+    inside &= across < half + _FARTHEST_M
+    inside &= sunline > _STARTS[0] * length - margin
+    inside &= sunline < _STARTS[-1] * length + _DEPTHS_M[-1] + margin
+    if inside.sum() < _LEAST_PX:
+        return None
+    x, y = about.map_x_m[inside], about.map_y_m[inside]
+    values = about.values[:, inside]
+    free = np.isfinite(values).all(axis=0)
+    free &= sampled(grid, window, mask, x, y) == _CLEAR
+    free &= sampled(grid, window, water, x, y) != 0
+    free &= ~near_neighbours(x, y, neighbours, 1.5 * pixel_m)
+    if free.sum() < _LEAST_PX or free.mean() < _LEAST_SHARE:
+        return None
+    starts = _STARTS * length
+    sides = np.array([(start, start + depth) for start in starts for depth in _DEPTHS_M])
+    blur = psf_sigma_px * pixel_m
+    return wide_shade(
+        values[:, free],
+        sunline_m=sunline[inside][free],
+        across_m=across[inside][free],
+        sides_m=sides,
+        ends_m=ends,
+        blur_m=blur,
+        sunline_blur_m=blur * float(np.hypot(1.0, slant)),
+    )
