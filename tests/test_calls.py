@@ -190,6 +190,16 @@ def test_a_ship_like_none_of_the_fleet_is_none_of_them() -> None:
     assert stay.vessel_p > 0.9
 
 
+def test_one_bad_look_makes_no_stranger_of_a_ship() -> None:
+    # A tug alongside doubles her beam in one look of four.
+    good = [sighting(d, length=107, beam=17.0) for d in (1, 2, 3)]
+    bad = sighting(4, length=107, beam=26.0)
+    looks = [look(d) for d in (1, 2, 3, 4)]
+    whom = [link([*good, *more], looks, FLEET)[0] for more in ([], [bad])]
+    assert [stay.vessel_id for stay in whom] == ["B", "B"]
+    assert whom[1].vessel_p > 0.6
+
+
 def test_without_a_fleet_nobody_is_known() -> None:
     assert identify([visit(100, 16)], [])[0][0].vessel_id is None
 

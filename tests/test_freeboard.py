@@ -95,6 +95,17 @@ def draw(
     )
 
 
+def beside_sunlit(hull):
+    """Tell whether points lie on a quay 1.5 m off the side towards the sun (azimuth 130)."""
+    heading = np.deg2rad(hull.heading_deg)
+
+    def there(x, y):
+        across = (x - hull.x_m) * np.cos(heading) - (y - hull.y_m) * np.sin(heading)
+        return (across > 0.5 * hull.beam_m + 1.5) & (across < 0.5 * hull.beam_m + 60.0)
+
+    return there
+
+
 def measure(native, hull, **change):
     asked = {
         "neighbours": (),
@@ -261,6 +272,26 @@ def test_a_small_hull_at_10_m_is_too_small():
     hull = hull_at(length=45.0, beam=9.0)
     native = draw(hull, 3.0, gsd=10.0, size=40)
     assert measure(native, hull, sensor=sensor_of("sentinel-2")).status == "too-small"
+
+
+@pytest.mark.parametrize("beam", [26.0, 10.5])
+def test_a_hull_too_broad_or_too_slim_for_her_length_is_not_hers_alone(beam):
+    hull = hull_at(length=100.0, beam=beam)
+    assert measure(draw(hull, 4.0), hull).status == "occupied"
+
+
+def test_a_quay_on_the_sunlit_side_costs_a_small_hull_nothing_at_10_m():
+    hull = hull_at(heading=40.0, length=140.0, beam=22.0)
+    native = draw(hull, 6.0, gsd=10.0, size=60, extra=[(beside_sunlit(hull), QUAY)])
+    ashore = np.ones((200, 200), bool)
+    rows, cols = np.mgrid[:200, :200]
+    x = GRID.x0_m + (cols + 0.5) * GRID.pixel_m
+    y = GRID.y0_m - (rows + 0.5) * GRID.pixel_m
+    ashore &= ~beside_sunlit(hull)(x, y)
+    found = measure(native, hull, sensor=sensor_of("sentinel-2"), water=ashore)
+    assert found.status == "measured"
+    mean, sd = estimate(found)
+    assert abs(mean - 6.0) < 1.645 * sd
 
 
 def test_nothing_is_identified_where_there_is_no_picture():

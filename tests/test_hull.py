@@ -18,6 +18,7 @@ from eo.physics.hull import (
     fill_at_draught,
     freeboard_prior_m,
     sample_particulars,
+    usual_beam_m,
     usual_deadweight_t,
 )
 
@@ -147,3 +148,9 @@ def test_usual_deadweight_grows_faster_than_the_cube_of_the_length():
     assert 4500 < small < 6500
     assert 30_000 < large < 47_000
     assert large / small > (180.0 / 105.0) ** 3
+
+
+def test_usual_beams_are_those_of_real_tankers_and_lengths_that_are_guessed_widen_them():
+    beam, sd = usual_beam_m(110.0, 0.0)
+    assert (beam, sd) == (pytest.approx(17.6), pytest.approx(0.08 * 17.6))
+    assert usual_beam_m(110.0, 20.0)[1] > sd

@@ -12,6 +12,7 @@ from eo.physics.shadow import (
     shadow_geometry,
     strip_width_m,
 )
+from eo.physics.sky import shade_ratio_prior
 
 ANGLES = {
     "heading_deg": st.floats(0, 360),
@@ -111,3 +112,20 @@ def test_what_is_refused(change, status):
 def test_a_hidden_strip_gives_no_height():
     with pytest.raises(ValueError, match="hides its shadow"):
         freeboard_from_strip_m(3.0, -0.1)
+
+
+BANDS = ("blue", "green", "red", "nir")
+
+
+def test_glint_is_gone_in_the_shade():
+    plain, own, common = shade_ratio_prior(BANDS, 60.0, "l2a")
+    calm = shade_ratio_prior(BANDS, 60.0, "l2a", lit=(0.05, 0.045, 0.03, 0.02))
+    assert calm == (plain, own, common)
+    glinting, *_ = shade_ratio_prior(BANDS, 60.0, "l2a", lit=(0.15, 0.145, 0.13, 0.12))
+    # Of 0.12 in the near infrared, 0.095 is the sun mirrored: 0.055 of 0.15 is left in blue.
+    assert glinting[0] == pytest.approx(plain[0] * 0.055 / 0.15)
+    assert all(g < p for g, p in zip(glinting, plain, strict=True))
+    # Without near infrared, and in a tone-mapped picture, nothing is known of glint.
+    assert shade_ratio_prior(BANDS[:3], 60.0, "l2a", lit=(0.15, 0.145, 0.13))[0] == plain[:3]
+    toned = shade_ratio_prior(BANDS, 60.0, "visual")
+    assert shade_ratio_prior(BANDS, 60.0, "visual", lit=(0.15, 0.145, 0.13, 0.12)) == toned

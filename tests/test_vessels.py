@@ -13,7 +13,7 @@ from eo.stages.classify import BAND_SETS, band_set, calibrated, shipped_model
 from eo.stages.consensus import agreed_hulls
 from eo.stages.decks import TANKER_PRIOR, tanker_chance
 from eo.stages.detect import find_targets
-from eo.stages.hulls import box_to_hull
+from eo.stages.hulls import RIMS_M, box_to_hull, with_beam
 from eo.stages.mooring import in_proportion
 from eo.stages.pixels import scene_pixels
 
@@ -205,3 +205,38 @@ def test_decks_move_the_chance_of_a_tanker_both_ways_and_small_craft_are_none():
     assert chance(ship(600.0, -550.0, 150.0, 25.0, 90.0), coarse, COARSE) == pytest.approx(
         TANKER_PRIOR, abs=0.1
     )
+
+
+def one_box(sun_deg=None, bow=1):
+    """A hull of 100 m by 18 m that points east, seen in a box."""
+    box_ = Box(row=100.0, col=100.0, axis_rad=0.0, length_px=33.3, width_px=6.0)
+    return box_to_hull(box_, grid=SCENE, window=SCENE.window, bow=bow, sun_azimuth_grid_deg=sun_deg)
+
+
+def test_a_stern_in_her_own_houses_shade_is_given_back():
+    ahead, abeam, astern = (one_box(deg) for deg in (90.0, 0.0, 270.0))
+    assert abeam.length_m == astern.length_m < ahead.length_m
+    assert ahead.length_sd_m > abeam.length_sd_m
+    # What was hidden lies astern, west of what was seen.
+    assert ahead.x_m < abeam.x_m
+    assert ahead.x_m + 0.5 * ahead.length_m == pytest.approx(abeam.x_m + 0.5 * abeam.length_m)
+
+
+def test_where_the_bow_is_unknown_the_sun_ahead_only_widens():
+    unknown = one_box(90.0, bow=0)
+    assert unknown.length_m == one_box(0.0, bow=0).length_m
+    assert unknown.length_sd_m > one_box(0.0, bow=0).length_sd_m
+
+
+def test_hulls_are_told_at_the_waterline_rims_included():
+    seen = one_box()
+    assert 0.96 < seen.length_m / 99.9 < 1.0
+    assert seen.beam_m == pytest.approx(18.0 + RIMS_M)
+
+
+def test_a_better_known_beam_moves_the_outline_and_a_worse_one_nothing():
+    seen = one_box()
+    better = with_beam(seen, 16.0, 0.3)
+    assert (better.beam_m, better.beam_sd_m) == (16.0, 0.3)
+    assert shapely.Polygon(better.outline).area < shapely.Polygon(seen.outline).area
+    assert with_beam(seen, 16.0, seen.beam_sd_m) is seen

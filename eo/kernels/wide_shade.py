@@ -1,16 +1,22 @@
 """How dark shade is, where it is wide: the shadow of a block on level water.
 
 A strip of a pixel's width does not tell how dark it is; the shadow of a superstructure, wider than
-the blur, does. It is bounded by two lines along the sun's direction, which run through the block's
-outer corners, and by the shadow of its top, alike all along. For pixel i at distance l across the
-sun's direction and u across the hull:
+the blur, does. With l the place along the hull at which a pixel's sunline crosses her axis, u the
+distance across, and a sunline that moves by s along for each metre across, a block from x0 to x1
+along and of half breadth h is left by the line at
 
-    y_ic = W_c (1 - (1 - r_c) f_i) + g_c u_i + noise                                     (1)
-    f_i = [P((l_i - a) / q') - P((l_i - b) / q')] P((e - u_i) / q)                       (2)
+    u_e(l) = min(h, (x1 - l) / s) for s > 0,   min(h, (x0 - l) / s) for s < 0           (1)
 
-with P the normal distribution function. Levels are linear and solved for every block tried; the
-ratios r_c are the mean over all blocks by their likelihood, so that what is not known of the
-block widens what is told.
+and its shadow reaches from there to u_e(l) + E - h, E the end of the part that its side throws:
+
+    y_ic = W_c (1 - (1 - r_c) f_i) + g_c u_i + noise                                     (2)
+    f_i = [P((l_i - x0 + h |s|) / q') - P((l_i - x1 - h |s|) / q')]
+          P((u_e(l_i) + E - h - u_i) / q)                                                (3)
+
+with P the normal distribution function. Her own strip lies all along the hull, to a place o, and
+darkens what is not dark yet: f becomes 1 - (1 - f) (1 - P((o - u) / q)). Levels are linear and
+solved for every block tried; the ratios r_c are the mean over all blocks by their likelihood, so
+that what is not known of the block widens what is told.
 """
 
 from __future__ import annotations
@@ -46,27 +52,35 @@ def wide_shade(
     *,
     sunline_m: Any,
     across_m: Any,
-    sides_m: Any,
+    blocks_m: Any,
     ends_m: Any,
+    own_ends_m: Any,
+    half_breadth_m: float,
+    slant: float,
     blur_m: float,
-    sunline_blur_m: float,
 ) -> WideShade | None:
-    """Fit eq. (1) to the pixels about a block's shadow, over all blocks tried.
+    """Fit eq. (2) to the pixels about a block's shadow, over all blocks tried.
 
     Parameters
     ----------
     values
         (band, pixel) reflectance, finite.
     sunline_m
-        (pixel,) place along the hull at which the pixel's sunline leaves the hull's axis [m].
+        (pixel,) l, along the hull [m].
     across_m
-        (pixel,) distance from the hull's axis towards the shaded side [m].
-    sides_m
-        (block, 2) where on `sunline_m` the shadow begins and ends, of the blocks tried.
+        (pixel,) u, from the hull's axis towards the shaded side [m].
+    blocks_m
+        (block, 2) x0 and x1 of the blocks tried [m].
     ends_m
-        (end,) where on `across_m` it ends; each is tried with each pair of sides.
-    blur_m, sunline_blur_m
-        Point spread across the hull, and on `sunline_m` [m].
+        (end,) E; each is tried with each block [m].
+    own_ends_m
+        (own,) o, likewise [m].
+    half_breadth_m
+        h [m].
+    slant
+        s, metres along for each metre across.
+    blur_m
+        Point spread [m].
 
     Returns
     -------
@@ -77,12 +91,18 @@ def wide_shade(
     number = values.shape[1]
     if number <= 2 * _LEVELS:
         return None
-    sides = [
-        ndtr((sunline_m - start) / sunline_blur_m) - ndtr((sunline_m - stop) / sunline_blur_m)
-        for start, stop in np.asarray(sides_m)
-    ]
-    tops = [ndtr((end - across_m) / blur_m) for end in np.asarray(ends_m)]
-    shares = np.array([side * top for side in sides for top in tops])
+    aside = half_breadth_m * abs(slant)
+    along_blur_m = blur_m * float(np.hypot(1.0, slant))
+    block = np.array(
+        [
+            _inside(sunline_m, start - aside, stop + aside, along_blur_m)
+            * ndtr((end - _short_m(sunline_m, start, stop, aside, slant) - across_m) / blur_m)
+            for start, stop in np.asarray(blocks_m)
+            for end in np.asarray(ends_m)
+        ]
+    )
+    own = ndtr((np.asarray(own_ends_m)[:, None] - across_m) / blur_m)
+    shares = (1.0 - (1.0 - block[:, None]) * (1.0 - own[None])).reshape(-1, number)
     slope = (across_m - across_m.mean()) / _REACH_M
     columns = np.stack([shares, np.ones_like(shares), np.broadcast_to(slope, shares.shape)], axis=1)
     normal = columns @ columns.transpose(0, 2, 1) + np.diag([1e-4, 0.0, 1e-2])
@@ -105,3 +125,15 @@ def wide_shade(
     spread = weight @ (variance + (ratio - mean) ** 2)
     depth = -levels[best, 0] / np.sqrt(inverse[best, 0, 0] * noise * _INFLATION)
     return WideShade(ratio=mean, sd=np.sqrt(spread), contrast=float(depth.max()))
+
+
+def _inside(place_m: Any, start_m: float, stop_m: float, blur_m: float) -> Any:
+    """Share of each place that lies between two edges."""
+    return ndtr((place_m - start_m) / blur_m) - ndtr((place_m - stop_m) / blur_m)
+
+
+def _short_m(sunline_m: Any, start_m: float, stop_m: float, aside_m: float, slant: float) -> Any:
+    """By how much a shadow ends nearer where a sunline leaves the block by its end: h - u_e."""
+    fore, aft = sunline_m - (stop_m - aside_m), start_m + aside_m - sunline_m
+    beyond = fore if slant > 0 else aft
+    return np.maximum(beyond, 0.0) / max(abs(slant), 1e-3)

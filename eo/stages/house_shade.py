@@ -29,15 +29,20 @@ _DEPTHS_M = np.linspace(7.0, 24.0, 7)
 """How long it is."""
 _TOPS = np.linspace(0.08, 0.26, 10)
 """Height of its top above the water as shares of the length."""
+_FREEBOARDS = np.array([0.02, 0.035, 0.05, 0.07])
+"""Height of the deck above the water as shares of the length: her own strip lies there too."""
 _SIDE_SHARE = 0.42
 """Half breadth of a house as a share of the beam."""
-_CLEAR_PX = 1.3
+_CLEAR_PX = 2.0
 """Pixels off the hull's side, within which her deck blurs into what is seen."""
+_USUAL_TOP, _LEAST_ROOM_PX = 0.15, 2.0
+"""Height of a usual house's top over the length; pixels of its shadow beyond those that must be
+seen, since of a narrower one no pixel is wholly dark."""
 _MARGIN_PX, _MARGIN_M = 3.5, 8.0
 _BEYOND_M, _FARTHEST_M = 12.0, 110.0
 _LEAST_PX, _LEAST_SHARE = 15, 0.7
 _LEAST_CONTRAST, _LARGEST_SD = 6.0, 0.09
-_LIGHTER, _LIGHTER_SD, _HOUSE_SD = 0.04, 0.05, 0.08
+_LIGHTER, _LIGHTER_SD, _HOUSE_SD = 0.06, 0.05, 0.06
 """A house is no block: between its tiers, under its wings and behind its funnel some light comes
 through, so that its shade is lighter than a full one; spread of that from scene to scene, and from
 ship to ship."""
@@ -113,6 +118,9 @@ def house_shade(
     sunline = along - slant * across
     half, length = 0.5 * hull.beam_m, hull.length_m
     ends = _SIDE_SHARE * hull.beam_m + geometry.shadow_per_m * _TOPS * length
+    usual = _SIDE_SHARE * hull.beam_m + geometry.shadow_per_m * _USUAL_TOP * length - half
+    if usual < (_CLEAR_PX + _LEAST_ROOM_PX) * pixel_m:
+        return None
     margin = abs(slant) * half + _MARGIN_PX * pixel_m + _MARGIN_M
     inside = (across > half + _CLEAR_PX * pixel_m) & (across < ends[-1] + _BEYOND_M)
     inside &= across < half + _FARTHEST_M
@@ -129,14 +137,15 @@ def house_shade(
     if free.sum() < _LEAST_PX or free.mean() < _LEAST_SHARE:
         return None
     starts = _STARTS * length
-    sides = np.array([(start, start + depth) for start in starts for depth in _DEPTHS_M])
-    blur = psf_sigma_px * pixel_m
+    blocks = np.array([(start, start + depth) for start in starts for depth in _DEPTHS_M])
     return wide_shade(
         values[:, free],
         sunline_m=sunline[inside][free],
         across_m=across[inside][free],
-        sides_m=sides,
+        blocks_m=blocks,
         ends_m=ends,
-        blur_m=blur,
-        sunline_blur_m=blur * float(np.hypot(1.0, slant)),
+        own_ends_m=half + geometry.metres_per_metre * _FREEBOARDS * length,
+        half_breadth_m=_SIDE_SHARE * hull.beam_m,
+        slant=slant,
+        blur_m=psf_sigma_px * pixel_m,
     )
