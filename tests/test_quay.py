@@ -32,8 +32,11 @@ LENGTH_M, BEAM_M, GAP_M, JETTY_M = 170.0, 27.0, 1.6, 36.0
 SUN_DEG = 38.0
 
 
-def picture(freeboard_m=None, quay_m=3.0, gain=1.0, parked=False, seed=0):
-    """Return (band, y, x) of the port, with a hull where a freeboard is given."""
+def picture(freeboard_m=None, quay_m=3.0, gain=1.0, *, parked=False, seed=0, rack=False):
+    """Return (band, y, x) of the port, with a hull where a freeboard is given.
+
+    `rack`: pipes 5 m above the quay, 9 to 12 m inshore, whose top is bright and out of any shade.
+    """
     fine = (np.arange(SIDE * FINE) + 0.5) / FINE * PIXEL_M - 0.5 * SIDE * PIXEL_M
     x, y = np.meshgrid(fine + 30.0, fine)
     cot = 1.0 / np.tan(np.deg2rad(SUN_DEG))
@@ -49,6 +52,11 @@ def picture(freeboard_m=None, quay_m=3.0, gain=1.0, parked=False, seed=0):
         shade |= beside & (x < edge + freeboard_m * cot) & ~quay & (x < near)
     dark = np.where(quay, SHADE[:, None, None], WATER_SHADE)
     image = np.where(shade, dark * image, image)
+    if rack:
+        image = np.where(
+            (x > near + 12.0) & (x < near + 12.0 + 5.0 * cot), dark * CONCRETE[:, None, None], image
+        )
+        image = np.where((x > near + 9.0) & (x < near + 12.0), 1.4 * CONCRETE[:, None, None], image)
     if parked:
         # A stack of containers, as bright as a roof, beside the whole of her.
         image = np.where((x > near + 3.0) & (x < near + 12.0), 0.5, image)
@@ -288,3 +296,16 @@ def test_too_few_pixels_are_told():
     }
     with pytest.raises(ValueError, match="10 pixels"):
         quay_likelihood(QuayPixels(**few, **rest))
+
+
+def test_a_rack_that_cuts_the_shade_short_ends_what_is_known_and_no_height_follows():
+    bare = empty_port(picture(rack=True))
+    # The shade of a deck 13 m above the quay would reach 16.6 m; the rack's lit top ends it at 9 m.
+    found = measure(picture(16.0, rack=True), bare)
+    at = np.asarray(found.log_likelihood)
+    assert found.surface == "quay"
+    assert at[round(13.0 / found.step_m)] > at.max() - 1.5
+    # Before the rack all is as it is without one.
+    low = measure(picture(7.0, rack=True), bare)
+    plain = measure(picture(7.0), empty_port(picture()))
+    assert estimate(low)[0] == pytest.approx(estimate(plain)[0], abs=0.4)
