@@ -20,9 +20,9 @@ from eo.core.grid import Grid, Window
 from eo.core.records import Hull, Target
 from eo.core.seams import NativePixels
 from eo.core.sensors import Sensor
+from eo.kernels.block_shadow import WideShade
 from eo.kernels.profile import ProfileBatch, ProfileFit, profile_likelihood
 from eo.kernels.profile_columns import SKEW
-from eo.kernels.wide_shade import WideShade
 from eo.physics.hull import usual_beam_m
 from eo.physics.shadow import (
     DETECTED_HEADING_SD_DEG,
@@ -30,7 +30,6 @@ from eo.physics.shadow import (
     refuse_geometry,
     shadow_geometry,
 )
-from eo.stages.house_shade import SceneShade, house_shade, scene_shade
 from eo.stages.hulls import RIMS_M, with_beam
 from eo.stages.quay import EmptyPort, Light
 from eo.stages.quay_strip import measure_on_quay
@@ -48,6 +47,7 @@ from eo.stages.shade_strip import (
     usable_rows,
     with_fittings,
 )
+from eo.stages.superstructure import SceneShade, house_shade, scene_shade
 
 __all__ = [
     "FREEBOARD_STEP_M", "Measured", "View", "freeboard_bounds_m", "measure_freeboard",

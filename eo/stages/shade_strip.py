@@ -20,9 +20,9 @@ from eo.kernels.profile import ProfileBatch
 from eo.physics.hull import freeboard_prior_m, usual_beam_m
 from eo.physics.shadow import ShadowGeometry
 from eo.physics.sky import shade_ratio_prior
-from eo.stages.house_shade import SceneShade
 from eo.stages.hulls import RIMS_M
 from eo.stages.shade import REASONS, HullPixels, largest_freeboard_m
+from eo.stages.superstructure import SceneShade
 
 __all__ = [
     "FREEBOARD_STEP_M",

@@ -6,9 +6,9 @@ from scipy.ndimage import gaussian_filter
 from test_freeboard import BANDS, DECK, GRID, WATER, hull_at
 
 from eo.core.seams import NativePixels
-from eo.kernels.wide_shade import WideShade, wide_shade
+from eo.kernels.block_shadow import WideShade, wide_shade
 from eo.physics.shadow import shadow_geometry
-from eo.stages.house_shade import house_shade, scene_shade
+from eo.stages.superstructure import house_shade, scene_shade
 
 RATIO = np.array([0.42, 0.36, 0.33, 0.28])
 SUN = (38.0, 130.0)

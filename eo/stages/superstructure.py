@@ -16,7 +16,7 @@ import numpy as np
 from eo.core.grid import Grid, Window
 from eo.core.records import Hull
 from eo.core.seams import NativePixels
-from eo.kernels.wide_shade import WideShade, wide_shade
+from eo.kernels.block_shadow import WideShade, wide_shade
 from eo.physics.shadow import ShadowGeometry
 from eo.stages.hull_places import near_neighbours, places_about, sampled
 
