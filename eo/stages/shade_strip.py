@@ -47,7 +47,7 @@ _LIT_PERCENT = 70.0
 _FINE_BEAM_PX, _MOORED_SHARE = 4.0, 0.3
 """Pixels of a beam above which pixels are fine; share of rows with a quay on their sunlit side
 from which she lies along one."""
-_MOORED_FACTOR = 1.4
+_MOORED_FACTOR = 2.0
 _BEAM_SD_PX = 0.4
 """How well detection knows a beam, at the best."""
 _MIN_BEAM_PX = 1.2
