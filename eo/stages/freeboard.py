@@ -330,6 +330,8 @@ def _fitted_heading_deg(
     # The skew is positive where the axis runs towards the shaded side ahead.
     side = np.sin(np.deg2rad(laid.geometry.normal_azimuth_deg - laid.hull.heading_deg))
     heading = float(laid.hull.heading_deg + np.rad2deg(turn) * np.sign(side))
+    if not np.isfinite([heading, sd]).all():  # a fit that failed turns nothing
+        return laid.hull.heading_deg, DETECTED_HEADING_SD_DEG
     return heading, float(np.hypot(np.rad2deg(sd), _STRAIGHT_SD_DEG))
 
 
