@@ -30,6 +30,7 @@ from eo.stages.pixels import CLEAR, scene_pixels
 __all__ = [
     "WATER_SHARE",
     "LookArrays",
+    "calm_looks",
     "Reference",
     "empty_port_pixels",
     "port_reference",
@@ -123,7 +124,7 @@ def port_reference(
         bare_water=np.empty((height, width), np.float32),
     )
     wet, seen, glint = _water_of_looks(looks, bands)
-    votes = _calm_looks(glint)
+    votes = calm_looks(glint)
     free = _free_looks(wet, seen, width, pixel_m)
     for row in range(0, height, rows):
         block = slice(row, min(row + rows, height))
@@ -232,7 +233,7 @@ def _water_of_looks(
     return found, seen, glint
 
 
-def _calm_looks(glint: Sequence[float]) -> Array:
+def calm_looks(glint: Sequence[float]) -> Array:
     """Return which looks may say what is water, bool (look,).
 
     Where the sun is mirrored, water is as bright as a dark quay, and a quay passes for water: those
