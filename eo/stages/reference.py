@@ -30,8 +30,8 @@ from eo.stages.pixels import CLEAR, scene_pixels
 __all__ = [
     "WATER_SHARE",
     "LookArrays",
-    "calm_looks",
     "Reference",
+    "calm_looks",
     "empty_port_pixels",
     "port_reference",
     "port_water",
