@@ -14,9 +14,9 @@ from shapely.geometry import box
 from eo.core.errors import SceneError
 from eo.kernels.compiled import has_numba
 from eo.kernels.order import clear_quantile
-from eo.kernels.reference import empty_port, looks_of_port
+from eo.kernels.reference import empty_port
 from eo.stages import reference as stage
-from eo.stages.reference import LookArrays, calm_looks, port_reference, port_water
+from eo.stages.reference import LookArrays, port_reference, port_water
 
 SCENE = grid(110, 120)
 LAND = [(box(0, -100, 400, 0), QUAY)]
@@ -207,36 +207,3 @@ def test_memory_does_not_grow_with_the_looks(tmp_path, monkeypatch):
         tracemalloc.stop()
     bits = 48 * 64 * 256 / 8  # the water of each look, one bit a pixel
     assert peaks[1] - peaks[0] < 1.5 * bits + 2**20
-
-
-def test_glinting_looks_do_not_say_what_is_water():
-    seen_clear = np.ones((6, 2, 2), bool)
-    water = np.zeros((6, 2, 2), bool)
-    water[:, :, 0] = True
-    # Under glint, in four looks of six, a dark quay passes for water.
-    water[2:, :, 1] = True
-    votes = np.array([True, True, False, False, False, False])
-    _, share, seen = looks_of_port(seen_clear, water)
-    assert (share > 0.6).all()
-    used, share, seen = looks_of_port(seen_clear, water, votes)
-    np.testing.assert_array_equal(share, [[1, 0], [1, 0]])
-    assert (seen == 6).all()
-    assert used.all()
-    # Where no calm look is clear, the others are asked.
-    seen_clear[:2, 0] = False
-    _, share, _ = looks_of_port(seen_clear, water & seen_clear, votes)
-    assert share[0, 1] == 1.0
-    assert share[1, 1] == 0.0
-
-
-@pytest.mark.parametrize(
-    ("levels", "calm"),
-    [
-        ([0.02, 0.04, 0.15], [1, 1, 0]),
-        ([0.10, 0.12, 0.15, 0.2], [1, 0, 0, 0]),
-        ([float("nan"), 0.02, 0.3], [1, 1, 0]),
-        ([float("nan")] * 3, [1, 1, 1]),
-    ],
-)
-def test_a_third_of_the_looks_is_asked_at_the_least(levels, calm):
-    assert calm_looks(levels).astype(int).tolist() == calm

@@ -56,35 +56,25 @@ def empty_port(reflectance: Array, clear: Array, water: Array) -> tuple[Array, A
     return xp.stack([m for m, _ in levels]), xp.stack([s for _, s in levels]), share, seen
 
 
-def looks_of_port(
-    clear: Array, water: Array, votes: Array | None = None
-) -> tuple[Array, Array, Array]:
+def looks_of_port(clear: Array, water: Array) -> tuple[Array, Array, Array]:
     """Return which looks show the empty port at each pixel.
 
     Parameters
     ----------
     clear, water
         bool (look, y, x), as for :func:`empty_port`.
-    votes
-        bool (look,), looks that may say what is water; None: all. Where none of them is clear,
-        all are asked.
 
     Returns
     -------
     tuple
-        bool (look, y, x); share of water among the clear looks asked, float32 (y, x), NaN where
-        there are none; the number of all clear looks, uint16 (y, x).
+        bool (look, y, x); share of water among the clear looks, float32 (y, x), NaN where there
+        are none; their number, uint16 (y, x).
     """
     xp, _ = namespace(clear, water)
     seen = clear.sum(axis=0)
-    asked = clear
-    if votes is not None:
-        asked = clear & votes[:, None, None]
-        asked = xp.where(asked.any(axis=0)[None], asked, clear)
-    heard = asked.sum(axis=0)
-    wet = (water & asked).sum(axis=0)
-    share = xp.where(heard > 0, wet / xp.maximum(heard, 1), xp.nan).astype(xp.float32)
-    enough = (share >= WATER_SHARE) & ((wet >= _LEAST_LOOKS) | (wet == heard)) & (wet > 0)
+    wet = water.sum(axis=0)
+    share = xp.where(seen > 0, wet / xp.maximum(seen, 1), xp.nan).astype(xp.float32)
+    enough = (share >= WATER_SHARE) & ((wet >= _LEAST_LOOKS) | (wet == seen)) & (wet > 0)
     return xp.where(enough[None], water, clear), share, seen.astype(xp.uint16)
 
 

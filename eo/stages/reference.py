@@ -31,15 +31,11 @@ __all__ = [
     "WATER_SHARE",
     "LookArrays",
     "Reference",
-    "calm_looks",
     "empty_port_pixels",
     "port_reference",
     "port_water",
 ]
 
-_CALM, _CALMEST_SHARE = 0.05, 0.3
-"""Water's reflectance in the near infrared up to which it mirrors no sun, turbid harbours included;
-and the share of looks that is asked at the least, the calmest."""
 _BUDGET_BYTES = 96 * 2**20
 """Memory for the looks of one block of rows, whatever their number."""
 _CHUNK_ROWS = 16
@@ -123,14 +119,11 @@ def port_reference(
         bare=np.empty((count, height, width), np.float32),
         bare_water=np.empty((height, width), np.float32),
     )
-    wet, seen, glint = _water_of_looks(looks, bands)
-    votes = calm_looks(glint)
+    wet, seen = _water_of_looks(looks, bands)
     free = _free_looks(wet, seen, width, pixel_m)
     for row in range(0, height, rows):
         block = slice(row, min(row + rows, height))
-        _fill_block(
-            found, looks, block, [w[block] for w in wet], [f[block] for f in free], votes=votes
-        )
+        _fill_block(found, looks, block, [w[block] for w in wet], [f[block] for f in free])
     return found
 
 
@@ -147,8 +140,6 @@ def _fill_block(
     block: slice,
     wet: list[Array],
     free: list[Array],
-    *,
-    votes: Array,
 ) -> None:
     """Learn one block of rows, a band at a time: only DN are held of all bands."""
     dn = [np.asarray(look.dn[:, block]) for look in looks]
@@ -164,7 +155,7 @@ def _fill_block(
     bare, bare_water, enough = looks_of_bare_port(clear, water & clear, alone)
     if found.bare_water is not None:
         found.bare_water[block] = bare_water
-    used, found.water[block], found.clear_looks[block] = looks_of_port(clear, water & clear, votes)
+    used, found.water[block], found.clear_looks[block] = looks_of_port(clear, water & clear)
     values = np.empty(clear.shape, np.float32)
     for band in range(len(found.median)):
         for k, look in enumerate(looks):
@@ -211,12 +202,9 @@ def port_water(reference: Reference, pixel_m: float) -> Array:
 
 def _water_of_looks(
     looks: Sequence[LookArrays], bands: tuple[str, ...]
-) -> tuple[list[Array], list[Array], list[float]]:
-    """Water of each look by itself, and what is clear, one bit a pixel: whole scenes at once.
-
-    Last, how bright each look's water is in the near infrared (NaN where that is not known).
-    """
-    found, seen, glint = [], [], []
+) -> tuple[list[Array], list[Array]]:
+    """Water of each look by itself, and what is clear, one bit a pixel: whole scenes at once."""
+    found, seen = [], []
     for look in looks:
         dn = np.asarray(look.dn[:, :])
         there = (dn > 0).all(axis=0)
@@ -224,26 +212,9 @@ def _water_of_looks(
         stack = np.stack([_reflectance(*pair) for pair in pairs])
         stack[:, ~there] = np.nan
         clear = (np.asarray(look.mask[:]) == CLEAR) & there
-        water = likely_water(stack, bands) & clear
-        found.append(np.packbits(water, axis=1))
+        found.append(np.packbits(likely_water(stack, bands) & clear, axis=1))
         seen.append(np.packbits(clear, axis=1))
-        known = "nir" in bands and water.any()
-        level = np.median(stack[bands.index("nir")][water]) if known else np.nan
-        glint.append(float(level))
-    return found, seen, glint
-
-
-def calm_looks(glint: Sequence[float]) -> Array:
-    """Return which looks may say what is water, bool (look,).
-
-    Where the sun is mirrored, water is as bright as a dark quay, and a quay passes for water: those
-    looks are asked only where there is hardly any other.
-    """
-    level = np.asarray(glint)
-    if not np.isfinite(level).any():
-        return np.ones(level.size, bool)
-    most = max(_CALM, float(np.nanquantile(level, _CALMEST_SHARE)))
-    return np.asarray(~(level > most))
+    return found, seen
 
 
 def _free_looks(
