@@ -32,7 +32,9 @@ __all__ = ["WideShade", "wide_shade"]
 _INFLATION = 2.0
 """Of the variance, for what pixels share: ripples, glint."""
 _LEVELS = 3
+"""Of a band: the shadow's depth, the lit water, and what water does across."""
 _REACH_M = 30.0
+"""Distance across per unit of the last."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

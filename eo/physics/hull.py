@@ -257,7 +257,7 @@ def usual_deadweight_t(length_m: Any) -> Any:
     Steeper than the cube of the length: larger tankers are fuller, and their steel weighs less.
     """
     length = np.asarray(length_m, dtype=float)
-    beam = 0.16 * length
+    beam = _BEAM_SHARE * length
     design = beam * np.interp(length, [130.0, 250.0], [0.415, 0.36])
     return length * beam * design * _deadweight_share(length)
 

@@ -16,12 +16,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
 from eo.core.config import ANCHORAGE
 from eo.core.records import Candidate, Hull, Sighting, Stay, Vessel
 from eo.core.rows import Look
+from eo.stages.draws import quantiles
 from eo.stages.dwell import DWELL_MEDIAN_D, remain_probability
 from eo.stages.identity import IDENTIFIED_FROM, Visit, identify, own_vessel_id
 from eo.stages.looks import CLEAR_FROM
@@ -283,19 +283,12 @@ def _combined(values: Sequence[tuple[float, float]], least_sd: float) -> tuple[f
     """Mean by precision, looks far from the others taken down; half a percent is common to all."""
     numbers = np.array([value for value, _ in values])
     precision = np.array([1.0 / max(sd, least_sd) ** 2 for _, sd in values])
-    mean = _middle(numbers, precision)
+    (mean,) = quantiles(numbers, precision, (0.5,))
     for _ in range(_ROUNDS):
         far = (numbers - mean) ** 2 * precision
         trust = precision * np.minimum((_STUDENT_DOF + 1.0) / (_STUDENT_DOF + far), 1.0)
         mean = math.fsum(trust * numbers) / math.fsum(trust)
     return mean, math.hypot(math.fsum(trust) ** -0.5, 0.005 * mean)
-
-
-def _middle(numbers: NDArray[np.float64], weights: NDArray[np.float64]) -> float:
-    """Weighted median: halfway between the two neighbours where the weights split evenly."""
-    order = np.argsort(numbers, kind="stable")
-    rank = np.cumsum(weights[order]) - 0.5 * weights[order]
-    return float(np.interp(0.5 * weights.sum(), rank, numbers[order]))
 
 
 def _visit(track: _Track, origin: dt.datetime) -> Visit:

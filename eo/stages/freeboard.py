@@ -105,7 +105,7 @@ class View:
     ) -> ShadowGeometry:
         """Return how heights show across a hull of that heading; where the sun is known."""
         if self.sun_elevation_deg is None or self.sun_azimuth_grid_deg is None:
-            raise ValueError("no sun, no shadow: ask refuse_geometry() first")
+            raise ValueError("no sun, no shadow: ask refused() first")
         return shadow_geometry(
             heading_deg=heading_deg,
             heading_sd_deg=heading_sd_deg,

@@ -48,6 +48,7 @@ _FINE_BEAM_PX, _MOORED_SHARE = 4.0, 0.3
 """Pixels of a beam above which pixels are fine; share of rows with a quay on their sunlit side
 from which she lies along one."""
 _MOORED_FACTOR = 2.0
+"""How much worse a row of pixels places an edge where a quay mixes into her deck."""
 _BEAM_SD_PX = 0.4
 """How well detection knows a beam, at the best."""
 _MIN_BEAM_PX = 1.2
