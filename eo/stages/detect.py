@@ -23,6 +23,7 @@ from eo.stages.hulls import bow_sign, box_to_hull
 from eo.stages.mooring import in_proportion, seen_clear, sharpened
 from eo.stages.pixels import Pixels, against, coarser, scene_pixels
 from eo.stages.reference import Reference, empty_port_pixels, port_water
+from eo.stages.sunglint import through_glint
 
 __all__ = ["DetectResult", "distinct", "find_targets", "target_of"]
 
@@ -99,12 +100,14 @@ def find_targets(
     )
     model = model or shipped_model(band_set(bands))
     if reference is None:
-        found = distinct([*_afloat(scene, model), *_alongside(scene, model, _LEAST_CHANCE)])
         water = scene.water
+        sea = through_glint(scene, reflectance, water)
+        found = distinct([*_afloat(sea, model), *_alongside(scene, model, _LEAST_CHANCE)])
     else:
         colour, cover = empty_port_pixels(reference, bands, grid.pixel_m)
         water = port_water(reference, grid.pixel_m)
-        departed = _afloat(against(scene, colour, cover), model)
+        sea = through_glint(scene, reflectance, water)
+        departed = _afloat(against(sea, colour, cover), model)
         looks = float(np.median(to_host(reference.clear_looks)))
         found = distinct([*departed, *_alongside(scene, model, _chance_beside(looks))])
     angles = {
@@ -112,7 +115,7 @@ def find_targets(
         "off_nadir_deg": off_nadir_deg,
         "view_azimuth_grid_deg": view_azimuth_grid_deg,
     }
-    targets = [target_of(f, scene, grid, window, **angles) for f in found]
+    targets = [target_of(f, sea, grid, window, **angles) for f in found]
     targets.sort(key=lambda t: (-t.hull.length_m, t.hull.x_m, t.hull.y_m))
     return DetectResult(targets=tuple(targets), water=water)
 

@@ -18,6 +18,7 @@ from eo.core.rows import Detection, PortCall
 from eo.physics.hull import FILL_LIMITS, freeboard_prior_m
 from eo.stages.cargo import CallDraws, draw_call, learn_habit, measured_looks, weigh_call
 from eo.stages.draws import ShipDraws, draw_ships, freeboards_at, log_likelihood_at, quantiles
+from eo.stages.fills_usual import flat_density, usual_fills
 from eo.stages.quays import QuayView, ShipOnQuay, above_water, place_of, view_quays
 from eo.stages.ships_learnt import FILLS, ShipSize, any_fill, learnt_weights
 
@@ -25,6 +26,10 @@ __all__ = ["Weighed", "weigh"]
 
 _IDENTIFIABLE = 0.7
 """Largest posterior sd of the freeboard as a share of the prior's."""
+_CUT_OFF = 0.2
+"""Likelihood of the highest decks, of the likeliest's, from which a shade's end was not seen."""
+_ROUNDS = 2
+"""Times that what a ship can carry and how full ships here are teach each other."""
 _ABOVE_QUAY_M = 1.0
 """A deck not surely this far above a quay is hidden by it."""
 _LARGEST_M = 25.0
@@ -87,9 +92,10 @@ def weigh(
 
     Notes
     -----
-    A flat prior on fill within [-0.05, 1.05]; freeboard and draught are posterior means of the
-    same posterior, fill its median. Where the shade falls on a quay, all other looks say how high
-    that is; in whatever way, a ship's other looks say how deep she can lie.
+    The prior on fill, within [-0.05, 1.05], is how full ships here usually are, flat at a quay;
+    freeboard and draught are posterior means of one posterior, fill its median. Where the shade
+    falls on a quay, all other looks say how high that is; in whatever way, a ship's other looks say
+    how deep she can lie.
     """
     vessels = {vessel.vessel_id: vessel for vessel in fleet}
     by_id = {sighting.detection_id: sighting for sighting in sightings}
@@ -116,18 +122,18 @@ def weigh(
         if _told(by_id[key].freeboard)
     }
     looks = {stay.call_id: [by_id[key] for key in stay.detection_ids] for stay in stays}
-    weights = learnt_weights(
-        stays,
-        ships,
-        {
-            call_id: {s.acquisition_id: seen[s.detection_id] for s in measured_looks(some)}
-            for call_id, some in looks.items()
-        },
-        vessels,
-        {call_id: _size(some) for call_id, some in looks.items()},
-    )
+    passes = {
+        call_id: {s.acquisition_id: seen[s.detection_id] for s in measured_looks(some)}
+        for call_id, some in looks.items()
+    }
+    sizes = {call_id: _size(some) for call_id, some in looks.items()}
+    usual = usual_fills(FILLS, {stay.call_id: () for stay in stays})
+    for _ in range(_ROUNDS):
+        weights = learnt_weights(stays, ships, passes, vessels, sizes=sizes, usual=usual)
+        usual = _usual(stays, ships, passes, weights)
+    weights = learnt_weights(stays, ships, passes, vessels, sizes=sizes, usual=usual)
     detections, densities = _told_of_looks(
-        sightings, stay_of, owner=owner, weights=weights, seen=seen, views=views
+        sightings, stay_of, owner=owner, weights=weights, seen=seen, views=views, usual=usual
     )
     told = {row.detection_id for row in detections if row.fill_status == "measured"}
     by_others = {call_id: weights[call_id, ""] for call_id in ships}
@@ -149,6 +155,27 @@ def weigh(
     )
 
 
+def _usual(
+    stays: Sequence[Stay],
+    ships: Mapping[str, ShipDraws],
+    passes: Mapping[str, Mapping[str, Freeboard]],
+    weights: Mapping[tuple[str, str], Any],
+) -> dict[str, Any]:
+    """Return how full ships here usually are, as all other stays tell it to each.
+
+    What lies at a quay loads or discharges: her fill is any, and teaches nothing.
+    """
+    likelihoods = {}
+    for stay in stays:
+        looks = (
+            _weighed(look, replace(ships[stay.call_id], weight=weights[stay.call_id, key]))
+            for key, look in sorted(passes[stay.call_id].items())
+            if look.surface == "water"
+        )
+        likelihoods[stay.call_id] = [said[0].sum(axis=0) for said in looks if said is not None]
+    return usual_fills(FILLS, likelihoods)
+
+
 def _told_of_looks(
     sightings: Sequence[Sighting],
     stay_of: Mapping[str, Stay],
@@ -157,6 +184,7 @@ def _told_of_looks(
     weights: Mapping[tuple[str, str], Any],
     seen: Mapping[str, Freeboard],
     views: Mapping[str, QuayView],
+    usual: Mapping[str, Any],
 ) -> tuple[list[Detection], dict[str, tuple[float, ...]]]:
     """Return the rows of all sightings, and the posteriors of those measured."""
     detections: list[Detection] = []
@@ -167,7 +195,8 @@ def _told_of_looks(
         who = owner.get(key)
         if who is not None and known in weights:
             who = replace(who, weight=weights[known])
-        said = _posterior(seen[key], who) if who is not None and key in seen else None
+        often = flat_density(FILLS) if key in views else usual[known[0]]
+        said = _posterior(seen[key], who, often) if who is not None and key in seen else None
         status = _status(sighting, said, views.get(key))
         detections.append(_detection(sighting, stay, said, status))
         if said is not None and status == "measured":
@@ -184,7 +213,7 @@ def _calls(
     product: str | None,
 ) -> list[PortCall]:
     """Return the calls' rows; those that say which way cargo went teach the others the habit."""
-    habit = learn_habit(found for found in draws.values() if found is not None)
+    habit = learn_habit(found for _, found in sorted(draws.items()) if found is not None)
     calls = []
     for stay in stays:
         found = draws.get(stay.call_id)
@@ -244,8 +273,11 @@ def _over_water(look: Freeboard, view: QuayView | None) -> Freeboard:
     return look if view is None else above_water(look, view.height)
 
 
-def _posterior(look: Freeboard, who: ShipDraws) -> _Weight | None:
-    """Return the posterior of one look over all ships and fills; None if none fits at all."""
+def _weighed(look: Freeboard, who: ShipDraws) -> tuple[Any, Any, Any] | None:
+    """Return a look's weights of ships and fills (draw, fill), any fill alike, freeboards, depths.
+
+    None if no ship at all fits.
+    """
     kept = who.weight > 1e-5 * who.weight.max()
     weight, ships = who.weight[kept], who.picked(kept)
     columns = type(ships)(
@@ -253,13 +285,20 @@ def _posterior(look: Freeboard, who: ShipDraws) -> _Weight | None:
     )
     height = freeboards_at(columns, FILLS[None, :])
     weight = weight[:, None] * np.exp(log_likelihood_at(look, height))
-    total = weight.sum()
-    if not total > 0:
+    return (weight, height, columns.depth_m) if weight.sum() > 0 else None
+
+
+def _posterior(look: Freeboard, who: ShipDraws, usual: Any) -> _Weight | None:
+    """Return the posterior of one look over all ships and fills; None if none fits at all."""
+    found = _weighed(look, who)
+    if found is None:
         return None
-    weight = weight / total
+    weight, height, depth = found
+    weight = weight * usual
+    weight = weight / weight.sum()
     freeboard = float((weight * height).sum())
     spread = float(np.sqrt((weight * (height - freeboard) ** 2).sum()))
-    draught = float((weight * (columns.depth_m - height)).sum())
+    draught = float((weight * (depth - height)).sum())
     density = weight.sum(axis=0)
     low, middle, high = _grid_quantiles(density)
     return _Weight(
@@ -291,7 +330,7 @@ def _status(sighting: Sighting, said: _Weight | None, view: QuayView | None) -> 
     _, prior_sd = freeboard_prior_m(hull.length_m, hull.beam_m, hull.length_sd_m, hull.beam_sd_m)
     if said.freeboard_sd_m > _IDENTIFIABLE * prior_sd or not _stands_above(look):
         return hidden
-    return "measured"
+    return "measured" if _ends(look) else hidden
 
 
 def _stands_above(look: Freeboard) -> bool:
@@ -299,6 +338,15 @@ def _stands_above(look: Freeboard) -> bool:
     said = np.exp(np.asarray(look.log_likelihood))
     least = round(_ABOVE_QUAY_M / look.step_m)
     return bool(said[:least].max() < 0.5)
+
+
+def _ends(look: Freeboard) -> bool:
+    """Whether a look says how high the deck stands at the most, too: not if the shade is cut off.
+
+    What lies behind a pipe rack or a shed is not seen: there every longer shade is as likely.
+    """
+    said = np.exp(np.asarray(look.log_likelihood))
+    return bool(said[-1] < _CUT_OFF)
 
 
 def _grid_quantiles(weight: np.ndarray) -> list[float]:

@@ -4,19 +4,28 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
 from eo.core.xp import Array, namespace, to_host
+from eo.kernels.glint import Glint, glint_departure
 from eo.kernels.targets import coverage, departure, water_level
 from eo.kernels.water import likely_water
 
-__all__ = ["CLEAR", "Pixels", "against", "coarser", "scene_pixels"]
+__all__ = [
+    "CLEAR",
+    "NEIGHBOURHOOD_M",
+    "Pixels",
+    "against",
+    "coarser",
+    "coverage_of",
+    "departure_threshold",
+    "scene_pixels",
+]
 
 CLEAR = 1
 """Mask value of a pixel that is neither cloud nor shadow nor missing."""
-_NEIGHBOURHOOD_M = 200.0
+NEIGHBOURHOOD_M = 200.0
 """Half width of the surroundings in which water is taken to be alike."""
 _OWN_LEVEL_M = 24.0
 """Width of the neighbourhood in which an object's own level is taken."""
@@ -54,6 +63,8 @@ class Pixels:
     """Whether what never moves has been taken off: islets and moles cannot be mistaken."""
     sunward: tuple[float, float] | None = None
     """Horizontal unit vector towards the sun, (rows, columns); None where it is unknown."""
+    glint: Glint | None = None
+    """The water's unevenness where it mirrors the sun; see :mod:`eo.stages.sunglint`."""
 
 
 def scene_pixels(
@@ -72,10 +83,10 @@ def scene_pixels(
     clear = (mask == CLEAR) & xp.isfinite(reflectance).all(axis=0)
     water = likely_water(reflectance, bands) & clear
     calm = ndi.binary_erosion(ndi.binary_opening(water))
-    level, sigma = water_level(reflectance, calm, radius_px=_NEIGHBOURHOOD_M / pixel_m)
+    level, sigma = water_level(reflectance, calm, radius_px=NEIGHBOURHOOD_M / pixel_m)
     rise = xp.where(clear, departure(reflectance, level, sigma), xp.float32(0))
-    threshold = _threshold(xp, rise, calm)
-    cover = _cover(rise, threshold, pixel_m)
+    threshold = departure_threshold(rise, calm)
+    cover = coverage_of(rise, threshold, pixel_m)
     return Pixels(
         rise=to_host(rise),
         cover=to_host(cover),
@@ -112,21 +123,27 @@ def against(scene: Pixels, empty_colour: Array, empty_cover: Array) -> Pixels:
         to float.
     """
     near = empty_cover > _BLUR
-    extra = np.maximum((scene.colour - np.maximum(empty_colour, 0)) / scene.sigma, 0)
-    rise = np.where(near, np.sqrt((extra**2).mean(axis=0)), scene.rise)
+    extra = scene.colour - np.maximum(empty_colour, 0)
+    if scene.glint is None:
+        departed = np.sqrt((np.maximum(extra / scene.sigma, 0) ** 2).mean(axis=0))
+    else:
+        departed = glint_departure(extra, scene.glint)
+    rise = np.where(near, departed, scene.rise)
     free = np.clip((_AFLOAT - empty_cover) / (_AFLOAT - 0.25), 0, 1)
     rise = np.where(scene.clear, rise * free, 0).astype(np.float32)
-    cover = _cover(rise, scene.threshold, scene.pixel_m)
+    cover = coverage_of(rise, scene.threshold, scene.pixel_m)
     return replace(scene, rise=rise, cover=cover, fixtures_known=True)
 
 
-def _cover(rise: Array, threshold: float, pixel_m: float) -> Array:
+def coverage_of(rise: Array, threshold: float, pixel_m: float) -> Array:
+    """Return the share of each pixel that departs from water; see eo.kernels.targets.coverage."""
     width = max(2 * round(_OWN_LEVEL_M / pixel_m / 2) + 1, 5)
     return coverage(rise, threshold, width_px=width, resolved=pixel_m <= _RESOLVED_M)
 
 
-def _threshold(xp: Any, rise: Array, calm: Array) -> float:
-    """Departure that calm water exceeds in one pixel of a thousand, within 3.5..8."""
+def departure_threshold(rise: Array, calm: Array) -> float:
+    """Return the departure that calm water exceeds in one pixel of a thousand, within 3.5..8."""
+    xp, _ = namespace(rise, calm)
     values = rise[calm]
     if values.size < 50:
         return 6.0

@@ -26,6 +26,7 @@ from eo.kernels.reference import (
 )
 from eo.kernels.water import likely_water
 from eo.stages.pixels import CLEAR, scene_pixels
+from eo.stages.sunglint import water_by_colour
 
 __all__ = [
     "WATER_SHARE",
@@ -212,7 +213,8 @@ def _water_of_looks(
         stack = np.stack([_reflectance(*pair) for pair in pairs])
         stack[:, ~there] = np.nan
         clear = (np.asarray(look.mask[:]) == CLEAR) & there
-        found.append(np.packbits(likely_water(stack, bands) & clear, axis=1))
+        wet = water_by_colour(stack, likely_water(stack, bands) & clear)
+        found.append(np.packbits(wet, axis=1))
         seen.append(np.packbits(clear, axis=1))
     return found, seen
 

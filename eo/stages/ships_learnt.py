@@ -2,10 +2,10 @@
 
 A ship without papers may be any of many; every look at her that was measured, whatever she
 carried, weighs against those that cannot show such a freeboard. Each look is weighed by what the
-*others* say, any fill alike, so that neither the look itself counts twice nor the stage of the
-call enters: those of the same call; those of the same fleet vessel's other calls, as far as
-identity goes; and, of a ship that no fleet file lists, those of other calls by unlisted ships of
-her size, in so far as they are one ship that came again.
+*others* say, at any fill that is usual here, so that neither the look itself counts twice nor the
+stage of the call enters: those of the same call; those of the same fleet vessel's other calls, as
+far as identity goes; and, of a ship that no fleet file lists, those of other calls by unlisted
+ships of her size, in so far as they are one ship that came again.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import numpy as np
 from eo.core.records import Freeboard, Stay, Vessel
 from eo.physics.hull import FILL_LIMITS, Particulars
 from eo.stages.draws import ShipDraws, freeboards_at, has_particulars, log_likelihood_at
+from eo.stages.fills_usual import flat_density
 
 __all__ = ["FILLS", "ShipSize", "any_fill", "learnt_weights", "same_ship_p"]
 
@@ -80,7 +81,9 @@ def learnt_weights(
     ships: Mapping[str, ShipDraws],
     looks: Mapping[str, Mapping[str, Freeboard]],
     fleet: Mapping[str, Vessel],
+    *,
     sizes: Mapping[str, ShipSize],
+    usual: Mapping[str, Any],
 ) -> dict[tuple[str, str], Any]:
     """Return, for each measured look of a stay, weights (draw,) of who she is by all others.
 
@@ -96,6 +99,8 @@ def learnt_weights(
         Known vessels.
     sizes
         Of each stay, by call.
+    usual
+        By call, how often ships lie at each of FILLS.
 
     Returns
     -------
@@ -103,15 +108,16 @@ def learnt_weights(
         By call and pass, without what that pass showed; by call and `""`, by other calls alone.
         They sum to 1.
     """
+    often = {call_id: _coarse(density) for call_id, density in usual.items()}
     evidence = {
         stay.call_id: {
-            key: _evidence(look, ships[stay.call_id], fleet)
+            key: _evidence(look, ships[stay.call_id], fleet, often[stay.call_id])
             for key, look in sorted(looks[stay.call_id].items())
         }
         for stay in stays
     }
     taught = _taught(stays, ships, evidence, fleet)
-    for call_id, logs in _taught_by_size(stays, ships, looks, sizes).items():
+    for call_id, logs in _taught_by_size(stays, ships, looks, sizes, often).items():
         taught[call_id] += logs
     weights = {}
     for stay in stays:
@@ -124,14 +130,24 @@ def learnt_weights(
     return weights
 
 
+def _coarse(density: Any) -> Any:
+    share = np.interp(_COARSE, FILLS, density)
+    return share / share.sum()
+
+
 def _normal(logs: Any) -> Any:
     weight = np.exp(logs - logs.max())
     return weight / weight.sum()
 
 
-def _evidence(look: Freeboard, who: ShipDraws, fleet: Mapping[str, Vessel]) -> Any:
-    """Return ln (draw,) of a look's mean likelihood over all fills."""
-    likelihood = np.exp(log_likelihood_at(look, any_fill(who))).mean(axis=1)
+def _at_fills(look: Freeboard, often: Any) -> Any:
+    """Return how often she may lie at each coarse fill: at a quay, where ships load, at any."""
+    return often if look.surface == "water" else flat_density(_COARSE)
+
+
+def _evidence(look: Freeboard, who: ShipDraws, fleet: Mapping[str, Vessel], often: Any) -> Any:
+    """Return ln (draw,) of a look's mean likelihood over all fills, as usual as they are."""
+    likelihood = np.exp(log_likelihood_at(look, any_fill(who))) @ _at_fills(look, often)
     # Of a vessel whose papers say all there is nothing to learn; only who she is.
     for key in sorted({name for name in who.vessel_ids if name is not None}):
         if has_particulars(fleet[key]):
@@ -176,6 +192,7 @@ def _taught_by_size(
     ships: Mapping[str, ShipDraws],
     looks: Mapping[str, Mapping[str, Freeboard]],
     sizes: Mapping[str, ShipSize],
+    often: Mapping[str, Any],
 ) -> dict[str, Any]:
     """Return ln (draw,) of what other calls by unlisted ships of her size say of her draws.
 
@@ -206,7 +223,8 @@ def _taught_by_size(
         for other, share in sorted(others, key=lambda pair: pair[0].call_id):
             said = np.zeros(int(hers.sum()))
             for _, look in sorted(looks[other.call_id].items()):
-                seen = np.exp(log_likelihood_at(look, heights)).mean(axis=1)
+                at_fills = _at_fills(look, often[other.call_id])
+                seen = np.exp(log_likelihood_at(look, heights)) @ at_fills
                 said += np.log(np.maximum(seen, 1e-12))
             likelihood = np.exp(said - said.max())
             told[stay.call_id][hers] += np.log(1.0 - share + share * likelihood / likelihood.mean())
