@@ -80,6 +80,8 @@ _MANIFOLD_RISE_M = 0.8
 """Mean height that manifold, crane and hoses add over the stretch that their shade may reach."""
 _IDENTIFIABLE = 0.7
 """Largest posterior sd as a share of the prior's."""
+_HIDDEN = 0.1
+"""Chance beforehand that a craft which nothing told of lies in the shade."""
 _STRAY = 0.01
 """Chance that what was fitted is no hull's shadow at all."""
 
@@ -353,6 +355,8 @@ def published(said: Freeboard, likelihood: Any, hull: Hull) -> Freeboard:
     )
     prior = np.exp(-0.5 * ((HEIGHTS_M - prior_mean) / prior_sd) ** 2)
     posterior = prior * likelihood
+    if _is_hidden(likelihood, posterior.sum() / prior.sum(), prior_mean):
+        return replace(said, status="occupied")
     posterior = posterior / posterior.sum()
     mean = float((posterior * HEIGHTS_M).sum())
     sd = float(np.sqrt((posterior * (HEIGHTS_M - mean) ** 2).sum()))
@@ -365,3 +369,13 @@ def published(said: Freeboard, likelihood: Any, hull: Hull) -> Freeboard:
         step_m=FREEBOARD_STEP_M,
         log_likelihood=tuple(round(float(value), 4) for value in logl),
     )
+
+
+def _is_hidden(likelihood: Any, as_a_ships: float, usual_m: float) -> bool:
+    """Whether a craft in the shade explains a short strip better than any ship of her size does.
+
+    Where a tug or a barge lies in it, what is left of the shade may be as long as it likes, up to
+    the whole. `as_a_ships` is the mean likelihood of such ships, whose usual freeboard is given.
+    """
+    shorter = float(likelihood[usual_m > HEIGHTS_M].mean())
+    return _HIDDEN * shorter > (1.0 - _HIDDEN) * as_a_ships
