@@ -12,7 +12,7 @@ import numpy as np
 import scipy.ndimage as ndi
 
 from eo.core.xp import Array
-from eo.kernels.hullfit import Box, box_weights, first_guess, fit_box
+from eo.kernels.hullfit import Box, box_weights, first_guess, fit_box, frame
 from eo.stages.parting import (
     bridged,
     fade,
@@ -39,6 +39,11 @@ _SLIM = 7.2
 """Length over beam that few tankers exceed: 7.1 is the 95th percentile of those broadcast."""
 _STOUTEST, _STOUTEST_UNDER_WAY = 2.6, 1.9
 """Least length over breadth; breadth without half a pixel of blur."""
+_QUAY_REACH_PX, _QUAY_HIDES_PX = 1.5, 1.0
+"""How far off her side a quay may begin, and how much of her breadth it then hides."""
+_RAGGED_PX, _RAGGED_M = 0.25, 2.0
+"""Roughness that straight sides may show: by pixels that mix, and by what stands and falls on decks
+where pixels show it."""
 _STOUT = 4.6
 """Length over breadth below which an object may be two hulls side by side."""
 
@@ -203,7 +208,9 @@ def _chance(box: Box, scene: Pixels) -> float:
     if fill < 0.6 or height < 0.65 or dirty > 0.45 or leafy > 0.45 or tail > 0.65:
         return 0.0
     clear = float((ring0 * scene.clear[around]).sum() / max(float(ring0.sum()), 1e-6))
-    length, width = box.length_px, box.width_px
+    length = box.length_px
+    at_quay = _lies_at_quay(box, scene)
+    width = box.width_px + (_QUAY_HIDES_PX if at_quay else 0.0)
     # Logit: each line takes off for what clouds, foam, islets and pieces of shore have.
     score = 2.0 + np.log(height / 2) + 4 * (fill - 0.75)
     score -= 4 * max(dirty - 0.12, 0) + 3 * max(leafy - 0.2, 0)
@@ -214,7 +221,8 @@ def _chance(box: Box, scene: Pixels) -> float:
         score, ragged, stout = score + 0.5, min(ragged, 0.25), max(stout, 4.2)
     # White in every band and ragged: a scrap of cloud. White ships have straight sides.
     white = min(max((float(colour.min()) - 0.2) / 0.15, 0.0), 1.0)
-    score -= 5 * max(ragged - 0.25, 0) + 12 * white * max(ragged - 0.3, 0)
+    straight = _RAGGED_PX if at_quay else max(_RAGGED_PX, _RAGGED_M / scene.pixel_m)
+    score -= 5 * max(ragged - straight, 0) + 12 * white * max(ragged - 0.3, 0)
     score -= 2.5 * max(4.2 - stout, 0) + 2 * max(length / width - _SLIM, 0)
     score -= 8 * max(0.95 - clear, 0)
     if length * scene.pixel_m >= 60:
@@ -222,6 +230,16 @@ def _chance(box: Box, scene: Pixels) -> float:
         score -= 1.5 * max(max(10.5, 1.3 * scene.pixel_m) - width * scene.pixel_m, 0)
 
     return float(1 / (1 + np.exp(-np.clip(score, -20, 20))))
+
+
+def _lies_at_quay(box: Box, scene: Pixels) -> bool:
+    """Whether a quay runs along one of her sides: what of her is mixed with it is not seen."""
+    if scene.ashore is None:
+        return False
+    u = np.linspace(-0.35, 0.35, 15) * box.length_px
+    v = np.array([-1.0, 1.0]) * (0.5 * box.width_px + _QUAY_REACH_PX)
+    ashore = frame(scene.ashore.astype(np.float32), box, u, v, order=0)
+    return bool(ashore.mean(axis=0).max() > 0.5)
 
 
 def _offset(

@@ -63,6 +63,8 @@ class Pixels:
     """Whether what never moves has been taken off: islets and moles cannot be mistaken."""
     sunward: tuple[float, float] | None = None
     """Horizontal unit vector towards the sun, (rows, columns); None where it is unknown."""
+    ashore: Array | None = None
+    """bool (y, x) where nothing can float; None where the empty port is unknown."""
     glint: Glint | None = None
     """The water's unevenness where it mirrors the sun; see :mod:`eo.stages.sunglint`."""
 
@@ -132,7 +134,8 @@ def against(scene: Pixels, empty_colour: Array, empty_cover: Array) -> Pixels:
     free = np.clip((_AFLOAT - empty_cover) / (_AFLOAT - 0.25), 0, 1)
     rise = np.where(scene.clear, rise * free, 0).astype(np.float32)
     cover = coverage_of(rise, scene.threshold, scene.pixel_m)
-    return replace(scene, rise=rise, cover=cover, fixtures_known=True)
+    ashore = empty_cover > _AFLOAT
+    return replace(scene, rise=rise, cover=cover, ashore=ashore, fixtures_known=True)
 
 
 def coverage_of(rise: Array, threshold: float, pixel_m: float) -> Array:
