@@ -1,16 +1,18 @@
 """Fill and cargo from given likelihoods: right, honest, independent of order."""
 
+import dataclasses
 import datetime as dt
 from typing import Any
 
 import numpy as np
 import pytest
 
-from eo.core.records import Candidate, Freeboard, Hull, Sighting, Stay, Vessel
+from eo.core.records import Candidate, Freeboard, Hull, Sighting, Stay, Vessel, WaterCount
 from eo.core.rows import Detection, PortCall
 from eo.physics.hull import draught_at_fill_m
 from eo.stages.draws import quantiles
 from eo.stages.fill import weigh
+from eo.stages.quay_height import QUAY_HEIGHTS_M
 
 DAY = dt.timedelta(days=1)
 START = dt.datetime(2024, 5, 1, 2, tzinfo=dt.UTC)
@@ -274,3 +276,48 @@ def test_weighted_quantiles():
     assert quantiles(values, np.ones(3))[1] == pytest.approx(2.0)
     low, middle, high = quantiles(np.arange(1001), np.ones(1001))
     assert (low, middle, high) == pytest.approx((50, 500, 950), abs=1)
+
+
+def on_quay(key, above_m, *, cut_off):
+    """A look with the shade on a quay; cut off, every higher deck is as likely."""
+    grid = 0.1 * np.arange(251)
+    logl = -0.5 * ((grid - above_m) / 0.2) ** 2
+    if cut_off:
+        logl = np.where(grid > above_m, 0.0, logl)
+    look = sighting(key, START, 0.0)
+    said = Freeboard(status="measured", surface="quay", log_likelihood=tuple(logl))
+    return dataclasses.replace(look, freeboard=said)
+
+
+@pytest.mark.parametrize(
+    ("cut_off", "status"), [(False, "measured"), (True, "shade-on-quay")], ids=["whole", "cut"]
+)
+def test_shade_on_a_quay_that_is_cut_off_is_no_measurement(cut_off, status):
+    look = on_quay("d", 2.2, cut_off=cut_off)
+    jetty = WaterCount(
+        berth="north", water_px=1.0, clear_px=1.0, covered_px=1.0, area_px=1.0,
+        quay_log_likelihood=tuple(-0.5 * ((QUAY_HEIGHTS_M - 2.5) / 0.2) ** 2),
+    )  # fmt: skip
+    counts = {f"scene-{key}": [jetty] for key in ("d", "other")}
+    stay = stay_of([look], STRANGER)
+    detections, _ = rows_of([look], [stay], [], product="diesel", counts=counts)
+    assert detections[0].fill_status == status
+    assert (detections[0].freeboard_m is None) == cut_off
+
+
+def test_other_stays_say_how_full_ships_here_usually_are():
+    """A blurred look between ballast and half: ballast where all others lie so."""
+
+    def told(others, sd=0.4):
+        looks, stays = [], []
+        for number, fill in enumerate([*others, 0.25]):
+            look = sighting(f"d{number}", START + number * 5 * DAY, fill, sd=sd)
+            looks.append(look)
+            stays.append(stay_of([look], call_id=f"call-{number}"))
+        detections, _ = rows_of(looks, stays, [SHIP], product="diesel")
+        return detections[-1]
+
+    alone, among_empty, among_full = told([]), told([0.02] * 25), told([0.5] * 25)
+    assert among_empty.fill < alone.fill - 0.05
+    assert among_full.fill > alone.fill + 0.05
+    assert among_empty.fill_p05 < 0.05 < among_full.fill_p05

@@ -1,6 +1,7 @@
 """What is no vessel, where a vessel ends, and how sure one may be: drawn scenes."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,13 +10,14 @@ from port_drawing import BANDS, HOUSE, QUAY, WATER, clear, draw, grid, hull, shi
 from shapely.geometry import box
 
 from eo.kernels.hullfit import Box
+from eo.stages.afloat import afloat
 from eo.stages.classify import BAND_SETS, band_set, calibrated, shipped_model
 from eo.stages.consensus import agreed_hulls
 from eo.stages.decks import TANKER_PRIOR, tanker_chance
 from eo.stages.detect import find_targets
 from eo.stages.hulls import RIMS_M, box_to_hull, with_beam
 from eo.stages.mooring import in_proportion
-from eo.stages.pixels import scene_pixels
+from eo.stages.pixels import against, scene_pixels
 
 SCENE = grid(200, 220)
 COARSE = grid(110, 120, 10.0)
@@ -240,3 +242,29 @@ def test_a_better_known_beam_moves_the_outline_and_a_worse_one_nothing():
     assert (better.beam_m, better.beam_sd_m) == (16.0, 0.3)
     assert shapely.Polygon(better.outline).area < shapely.Polygon(seen.outline).area
     assert with_beam(seen, 16.0, seen.beam_sd_m) is seen
+
+
+def test_a_deck_in_the_shade_of_its_own_fittings_is_ragged_and_yet_a_ship():
+    """Under a low sun shadows of what stands on deck bite into its shaded side."""
+    where = (300, -300, 105, 16, 90)
+    bites = [(box(x, -308.5, x + 6.0, -303.0), 0.9 * WATER) for x in np.arange(262.0, 338.0, 15.0)]
+    targets = found(draw(SCENE, [*ship(*where), *bites]))
+    assert len(targets) == 1
+    assert targets[0].hull.length_m == pytest.approx(105, abs=4)
+
+
+def test_what_a_quay_hides_of_a_ship_makes_her_no_boom():
+    """Her inner metres mix with the quay, so that what is seen is ten times as long as broad."""
+    quay = (box(150, -308, 450, -290), QUAY)
+    empty = scene_pixels(draw(SCENE, [quay]), BANDS, clear(SCENE), 3.0)
+    scene = scene_pixels(
+        draw(SCENE, [*ship(300, -313.5, 115, 16, 90), quay]), BANDS, clear(SCENE), 3.0
+    )
+    seen = against(scene, empty.colour, empty.cover)
+    chances = {
+        known: [one.probability for one in afloat(one_scene) if one.box.length_px > 25]
+        for known, one_scene in ((True, seen), (False, replace(seen, ashore=None)))
+    }
+    assert len(chances[True]) == 1
+    assert chances[True][0] > 0.6
+    assert max(chances[False], default=0.0) < chances[True][0] - 0.1

@@ -37,6 +37,7 @@ __all__ = [
     "DESIGN_BLOCK",
     "FILL_LIMITS",
     "SEAWATER_T_PER_M3",
+    "WATERLINE_SHARE",
     "Particulars",
     "ballast_draught_prior_m",
     "barrels_per_tonne",
@@ -58,6 +59,9 @@ FILL_LIMITS = (-0.05, 1.05)
 """Fill outside is no ship: lighter than ballast, or deeper than her marks, by 5 % of range."""
 _BEAM_SHARE, _BEAM_SPREAD = 0.16, 0.08
 """Beam over length, and its spread as a share of it."""
+WATERLINE_SHARE = 0.98
+"""Length at the waterline over length over all, which fleet files give: 0.96-0.99 for tankers, by
+trim, bulb and stern."""
 CARGO_SHARE = (0.90, 0.95, 0.97)
 """Least, usual and largest cargo as a share of deadweight; bunkers, stores, water take the rest.
 """

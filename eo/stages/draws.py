@@ -15,7 +15,12 @@ from typing import Any
 import numpy as np
 
 from eo.core.records import Candidate, Freeboard, Sighting, Vessel
-from eo.physics.hull import Particulars, draught_at_fill_m, sample_particulars
+from eo.physics.hull import (
+    WATERLINE_SHARE,
+    Particulars,
+    draught_at_fill_m,
+    sample_particulars,
+)
 
 __all__ = [
     "ShipDraws",
@@ -27,8 +32,6 @@ __all__ = [
     "seeded",
 ]
 
-_WATERLINE_RATIO = 0.98
-"""Length at the waterline over length over all, which fleet files and priors are about."""
 _DRAWS_OF_A_VESSEL = 200
 """Of a fleet vessel whose particulars are not all given."""
 _IMPOSSIBLE = -30.0
@@ -82,7 +85,7 @@ def draw_ships(
         Draws for a candidate that is certain.
     """
     length, length_sd = _mean_of(
-        [(s.hull.length_m / _WATERLINE_RATIO, s.hull.length_sd_m) for s in sightings], 0.02
+        [(s.hull.length_m / WATERLINE_SHARE, s.hull.length_sd_m) for s in sightings], 0.02
     )
     beam, beam_sd = _mean_of([(s.hull.beam_m, s.hull.beam_sd_m) for s in sightings], 0.05)
     parts: list[Particulars] = []

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eo.core.records import Candidate, Vessel
+from eo.physics.hull import WATERLINE_SHARE
 
 __all__ = ["IDENTIFIED_FROM", "Visit", "identify", "own_vessel_id"]
 
@@ -24,8 +25,6 @@ KEPT_FROM = 1e-3
 
 _NONE_PRIOR, _NONE_WEIGHT = 0.3, 10.0
 """Prior chance that a ship in port is not in the fleet file, and how many calls it is worth."""
-_WATERLINE_RATIO = 0.975
-"""Length at the waterline over length overall: 0.96-0.99 for tankers, by trim, bulb and stern."""
 _WATERLINE_SD, _BEAM_SD = 0.01, 0.02
 """What all looks at one ship get wrong alike, of her length and beam."""
 _STUDENT_DOF = 3.0
@@ -105,7 +104,7 @@ def _likelihoods(visit: Visit, vessels: Sequence[Vessel]) -> NDArray[np.float64]
     beams = np.array([v.beam_m for v in vessels])
     length_var = visit.length_sd_m**2 + (_WATERLINE_SD * lengths) ** 2
     beam_var = visit.beam_sd_m**2 + (_BEAM_SD * beams) ** 2
-    known = _log_student((visit.length_m - _WATERLINE_RATIO * lengths) ** 2, length_var)
+    known = _log_student((visit.length_m - WATERLINE_SHARE * lengths) ** 2, length_var)
     known = known + _log_student((visit.beam_m - beams) ** 2, beam_var)
     other = _stranger_log_density(visit, lengths, beams)
     logs = np.append(
@@ -132,7 +131,7 @@ def _stranger_log_density(
     number = lengths.size
     width = max(8.0, 1.06 * float(np.std(lengths)) * number**-0.2)
     length_var = width**2 + visit.length_sd_m**2
-    apart = (visit.length_m - _WATERLINE_RATIO * lengths) ** 2 / length_var
+    apart = (visit.length_m - WATERLINE_SHARE * lengths) ** 2 / length_var
     by_length = float(np.mean(np.exp(-0.5 * apart))) / length_var**0.5
     slender = lengths / beams
     mean = (3.0 * _SLENDERNESS + float(slender.sum())) / (3.0 + number)
