@@ -102,7 +102,7 @@ def test_too_few_pixels_say_nothing():
 
 
 def one(ratio, sd=0.03, contrast=20.0):
-    return WideShade(ratio=np.full(4, ratio), sd=np.full(4, sd), contrast=contrast)
+    return WideShade(ratio=np.full(4, ratio), sd=np.full(4, sd), contrast=contrast, end_m=30.0)
 
 
 def test_a_scene_takes_the_middle_of_its_houses_and_knows_more_from_more():

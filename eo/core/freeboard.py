@@ -36,6 +36,11 @@ class Freeboard:
     quay_log_likelihood: tuple[float, ...] = ()
     """ln L of the quay's height above the water over 0-10 m in steps of 0.1 m, from its own
     shadow in this look; empty where none is seen."""
+    house_top_m: float | None = None
+    """Height of the superstructure's top above the water, as a block that throws its shadow; None
+    where that is not seen. How far it stands above the deck, the same ship's other looks say."""
+    house_top_sd_m: float | None = None
+    """Its standard deviation, what a house is not a block's left to those looks."""
     bound_m: float | None = None
     """Cramer-Rao bound of the freeboard's sd, nuisances under their priors."""
     notes: tuple[str, ...] = ()

@@ -33,6 +33,8 @@ _INFLATION = 2.0
 """Of the variance, for what pixels share: ripples, glint."""
 _LEVELS = 3
 """Of a band: the shadow's depth, the lit water, and what water does across."""
+_FINER = 21
+"""Ends tried about the best of those given."""
 _REACH_M = 30.0
 """Distance across per unit of the last."""
 
@@ -47,6 +49,8 @@ class WideShade:
     """(band,) its standard deviation."""
     contrast: float
     """Depth of the shadow in its own standard deviations, best band."""
+    end_m: float
+    """E, where the part that the block's side throws ends, across [m]."""
 
 
 def wide_shade(
@@ -93,27 +97,19 @@ def wide_shade(
     number = values.shape[1]
     if number <= 2 * _LEVELS:
         return None
-    aside = half_breadth_m * abs(slant)
-    along_blur_m = blur_m * float(np.hypot(1.0, slant))
-    block = np.array(
-        [
-            _inside(sunline_m, start - aside, stop + aside, along_blur_m)
-            * ndtr((end - _short_m(sunline_m, start, stop, aside, slant) - across_m) / blur_m)
-            for start, stop in np.asarray(blocks_m)
-            for end in np.asarray(ends_m)
-        ]
+    scene = _Pixels(
+        values=values,
+        sunline_m=sunline_m,
+        across_m=across_m,
+        half_breadth_m=half_breadth_m,
+        slant=slant,
+        blur_m=blur_m,
     )
-    own = ndtr((np.asarray(own_ends_m)[:, None] - across_m) / blur_m)
-    shares = (1.0 - (1.0 - block[:, None]) * (1.0 - own[None])).reshape(-1, number)
-    slope = (across_m - across_m.mean()) / _REACH_M
-    columns = np.stack([shares, np.ones_like(shares), np.broadcast_to(slope, shares.shape)], axis=1)
-    normal = columns @ columns.transpose(0, 2, 1) + np.diag([1e-4, 0.0, 1e-2])
-    inverse = np.linalg.inv(normal)
-    levels = inverse @ (columns @ values.T)
-    residual = values.T[None] - columns.transpose(0, 2, 1) @ levels
-    power = (residual**2).sum(axis=1)
-    if not np.isfinite(power).all() or (power <= 0).any():
+    ends = np.asarray(ends_m, float)
+    found = scene.fitted(blocks_m, ends, own_ends_m)
+    if found is None:
         return None
+    levels, power, inverse = found
     # Noise as the block leaves it that fits best in all bands together.
     best = int(np.argmin((power / power.min(axis=0)).sum(axis=1)))
     noise = power[best] / (number - 2 * _LEVELS)
@@ -126,16 +122,73 @@ def wide_shade(
     variance = inverse[:, :1, 0] * noise * _INFLATION / lit**2
     spread = weight @ (variance + (ratio - mean) ** 2)
     depth = -levels[best, 0] / np.sqrt(inverse[best, 0, 0] * noise * _INFLATION)
-    return WideShade(ratio=mean, sd=np.sqrt(spread), contrast=float(depth.max()))
+    block, end, own = np.unravel_index(best, (len(blocks_m), len(ends), len(own_ends_m)))
+    return WideShade(
+        ratio=mean,
+        sd=np.sqrt(spread),
+        contrast=float(depth.max()),
+        end_m=scene.sharpened(blocks_m[block], ends, int(end), own_ends_m[own], noise),
+    )
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Pixels:
+    """The pixels about one shadow; names as :func:`wide_shade` has them."""
+
+    values: Any
+    sunline_m: Any
+    across_m: Any
+    half_breadth_m: float
+    slant: float
+    blur_m: float
+
+    def fitted(self, blocks_m: Any, ends_m: Any, own_ends_m: Any) -> tuple[Any, Any, Any] | None:
+        """Return levels (case, level, band), squares left (case, band), inverse normals.
+
+        Cases are all of blocks, ends and own ends, the last running fastest.
+        """
+        aside = self.half_breadth_m * abs(self.slant)
+        along_blur_m = self.blur_m * float(np.hypot(1.0, self.slant))
+        place, across = self.sunline_m, self.across_m
+        block = np.array(
+            [
+                _inside(place, start - aside, stop + aside, along_blur_m)
+                * ndtr((end - self.short_m(start, stop, aside) - across) / self.blur_m)
+                for start, stop in np.asarray(blocks_m)
+                for end in ends_m
+            ]
+        )
+        own = ndtr((np.asarray(own_ends_m)[:, None] - across) / self.blur_m)
+        shares = (1.0 - (1.0 - block[:, None]) * (1.0 - own[None])).reshape(-1, across.size)
+        slope = np.broadcast_to((across - across.mean()) / _REACH_M, shares.shape)
+        columns = np.stack([shares, np.ones_like(shares), slope], axis=1)
+        normal = columns @ columns.transpose(0, 2, 1) + np.diag([1e-4, 0.0, 1e-2])
+        inverse = np.linalg.inv(normal)
+        levels = inverse @ (columns @ self.values.T)
+        residual = self.values.T[None] - columns.transpose(0, 2, 1) @ levels
+        power = (residual**2).sum(axis=1)
+        if not np.isfinite(power).all() or (power <= 0).any():
+            return None
+        return levels, power, inverse
+
+    def short_m(self, start_m: float, stop_m: float, aside_m: float) -> Any:
+        """By how much a shadow ends nearer where a sunline leaves the block by its end: h - u_e."""
+        fore, aft = self.sunline_m - (stop_m - aside_m), start_m + aside_m - self.sunline_m
+        beyond = fore if self.slant > 0 else aft
+        return np.maximum(beyond, 0.0) / max(abs(self.slant), 1e-3)
+
+    def sharpened(self, block_m: Any, ends_m: Any, best: int, own_m: float, noise: Any) -> float:
+        """Return E between the ends tried, for the block that fits best [m]."""
+        low, high = ends_m[max(best - 1, 0)], ends_m[min(best + 1, len(ends_m) - 1)]
+        finer = np.linspace(low, high, _FINER)
+        found = self.fitted([block_m], finer, [own_m])
+        if found is None:
+            return float(ends_m[best])
+        misfit = (found[1] / noise).sum(axis=1)
+        weight = np.exp(-0.5 * (misfit - misfit.min()) / _INFLATION)
+        return float(weight @ finer / weight.sum())
 
 
 def _inside(place_m: Any, start_m: float, stop_m: float, blur_m: float) -> Any:
     """Share of each place that lies between two edges."""
     return ndtr((place_m - start_m) / blur_m) - ndtr((place_m - stop_m) / blur_m)
-
-
-def _short_m(sunline_m: Any, start_m: float, stop_m: float, aside_m: float, slant: float) -> Any:
-    """By how much a shadow ends nearer where a sunline leaves the block by its end: h - u_e."""
-    fore, aft = sunline_m - (stop_m - aside_m), start_m + aside_m - sunline_m
-    beyond = fore if slant > 0 else aft
-    return np.maximum(beyond, 0.0) / max(abs(slant), 1e-3)

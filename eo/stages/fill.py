@@ -19,6 +19,7 @@ from eo.physics.hull import FILL_LIMITS, freeboard_prior_m
 from eo.stages.cargo import CallDraws, draw_call, learn_habit, measured_looks, weigh_call
 from eo.stages.draws import ShipDraws, draw_ships, freeboards_at, log_likelihood_at, quantiles
 from eo.stages.fills_usual import flat_density, usual_fills
+from eo.stages.houses import with_houses
 from eo.stages.quays import QuayView, ShipOnQuay, above_water, place_of, view_quays
 from eo.stages.ships_learnt import FILLS, ShipSize, any_fill, learnt_weights
 
@@ -95,7 +96,7 @@ def weigh(
     The prior on fill, within [-0.05, 1.05], is how full ships here usually are, flat at a quay;
     freeboard and draught are posterior means of one posterior, fill its median. Where the shade
     falls on a quay, all other looks say how high that is; in whatever way, a ship's other looks say
-    how deep she can lie.
+    how deep she can lie, and how high her house stands.
     """
     vessels = {vessel.vessel_id: vessel for vessel in fleet}
     by_id = {sighting.detection_id: sighting for sighting in sightings}
@@ -109,6 +110,9 @@ def weigh(
         )
         for stay in stays
     }
+    sizes = {stay.call_id: _size([by_id[key] for key in stay.detection_ids]) for stay in stays}
+    sightings = with_houses(sightings, stays, ships, sizes)
+    by_id = {sighting.detection_id: sighting for sighting in sightings}
     alone = {
         sighting.detection_id: draw_ships((), vessels, [sighting], seed=sighting.detection_id)
         for sighting in sightings
@@ -126,7 +130,6 @@ def weigh(
         call_id: {s.acquisition_id: seen[s.detection_id] for s in measured_looks(some)}
         for call_id, some in looks.items()
     }
-    sizes = {call_id: _size(some) for call_id, some in looks.items()}
     usual = usual_fills(FILLS, {stay.call_id: () for stay in stays})
     for _ in range(_ROUNDS):
         weights = learnt_weights(stays, ships, passes, vessels, sizes=sizes, usual=usual)

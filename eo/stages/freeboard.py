@@ -47,7 +47,13 @@ from eo.stages.shade_strip import (
     usable_rows,
     with_fittings,
 )
-from eo.stages.superstructure import SceneShade, house_shade, scene_shade
+from eo.stages.superstructure import (
+    SceneShade,
+    house_shade,
+    house_side_m,
+    house_top_m,
+    scene_shade,
+)
 
 __all__ = [
     "FREEBOARD_STEP_M", "Measured", "View", "freeboard_bounds_m", "measure_freeboard",
@@ -200,7 +206,27 @@ def measure_freeboards(
         fit = profile_likelihood(stacked([item.batch for item in some]))
         for place, (index, item) in enumerate(zip(indices, some, strict=True)):
             found[index] = _judge(fit, place, item)
-    return [item for item in found if item is not None]
+    return [
+        _with_house(item, house, target.hull, view)
+        for item, house, (_, target) in zip(found, houses, vessels, strict=True)
+        if item is not None
+    ]
+
+
+def _with_house(item: Measured, house: WideShade | None, hull: Hull, view: View) -> Measured:
+    """Add how high the top of her house stands, from the edges that were fitted where any were."""
+    if house is None:
+        return item
+    said = item.freeboard
+    side = house_side_m(hull.beam_m)
+    if said.status == "measured" and said.deck_edges_m is not None:
+        side = house_side_m(
+            said.deck_edges_m[1] - said.deck_edges_m[0] + RIMS_M, 0.5 * sum(said.deck_edges_m)
+        )
+    top = house_top_m(house, view.geometry(hull.heading_deg), side, view.grid.pixel_m)
+    if top is None:
+        return item
+    return replace(item, freeboard=replace(said, house_top_m=top[0], house_top_sd_m=top[1]))
 
 
 def _house(

@@ -20,7 +20,7 @@ from eo.kernels.block_shadow import WideShade, wide_shade
 from eo.physics.shadow import ShadowGeometry
 from eo.stages.hull_places import near_neighbours, places_about, sampled
 
-__all__ = ["SceneShade", "house_shade", "scene_shade"]
+__all__ = ["SceneShade", "house_shade", "house_side_m", "house_top_m", "scene_shade"]
 
 _LEAST_LENGTH_M = 70.0
 _STARTS = np.linspace(-0.47, -0.38, 6)
@@ -50,6 +50,13 @@ _BELIEVED = 0.02, 0.9
 """Ratios beyond these are no shade."""
 _BAND_SD = 0.04
 """How well bands are known against each other."""
+_TOP_SD_M, _END_SD_PX = 0.5, 0.2
+"""How far the tops that one ship's looks tell differ: by what else stands there and by the sun's
+direction, and by how well a shadow's end is placed."""
+_SLANT = 1.2
+"""Metres along the hull for each metre across from which a house's shadow runs into her own strip
+and its end tells no height: 0.3 m where it falls straight, above a metre where it falls along her.
+"""
 _CLEAR = 1
 
 
@@ -67,21 +74,58 @@ class SceneShade:
 
 def scene_shade(found: Sequence[WideShade]) -> SceneShade | None:
     """Return what all houses of a scene say together; None where none says enough."""
-    good = [
-        item
-        for item in found
-        if item.contrast >= _LEAST_CONTRAST and float(item.sd[:3].max()) <= _LARGEST_SD
-    ]
-    least, most = _BELIEVED
-    good = [item for item in good if item.ratio.min() > least and item.ratio.max() < most]
+    good = [item for item in found if _is_seen(item)]
     if not good:
         return None
+    least, most = _BELIEVED
     middle = np.median([item.ratio for item in good], axis=0) - _LIGHTER
     return SceneShade(
         ratio=tuple(float(value) for value in np.clip(middle, least, most)),
         common_sd=float(np.hypot(_LIGHTER_SD, _HOUSE_SD / np.sqrt(len(good)))),
         own_sd=_BAND_SD,
     )
+
+
+def _is_seen(found: WideShade) -> bool:
+    """Whether what was fitted is a shadow, and well enough known."""
+    least, most = _BELIEVED
+    clear = found.contrast >= _LEAST_CONTRAST and float(found.sd[:3].max()) <= _LARGEST_SD
+    return bool(clear and found.ratio.min() > least and found.ratio.max() < most)
+
+
+def house_top_m(
+    found: WideShade | None, geometry: ShadowGeometry, side_m: float, pixel_m: float
+) -> tuple[float, float] | None:
+    """Return the height of a house's top above the water and its sd [m]; None where unseen.
+
+    Parameters
+    ----------
+    found
+        Its shadow.
+    geometry
+        Sun across the hull.
+    side_m
+        Where the house's shaded side stands, across, from where `found` counts [m].
+    pixel_m
+        Pixel size [m].
+
+    Notes
+    -----
+    The top that a block of her breadth would need: of a real house, with tiers and wings, it is
+    off by a metre, but much the same in all looks at her.
+    """
+    if found is None or not _is_seen(found):
+        return None
+    if abs(geometry.shadow_along_per_m) > _SLANT * geometry.shadow_per_m:
+        return None
+    height = (found.end_m - side_m) / geometry.shadow_per_m
+    sd = float(np.hypot(_TOP_SD_M, _END_SD_PX * pixel_m / geometry.shadow_per_m))
+    return height, sd
+
+
+def house_side_m(beam_m: float, centre_m: float = 0.0) -> float:
+    """Return where a house's shaded side stands, across, on a hull of that beam and middle [m]."""
+    return centre_m + _SIDE_SHARE * beam_m
 
 
 def house_shade(
