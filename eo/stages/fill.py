@@ -99,19 +99,15 @@ def weigh(
     how deep she can lie, and how high her house stands.
     """
     vessels = {vessel.vessel_id: vessel for vessel in fleet}
-    by_id = {sighting.detection_id: sighting for sighting in sightings}
     stay_of = {key: stay for stay in stays for key in stay.detection_ids}
+    looks = _by_call(sightings, stays)
     ships = {
-        stay.call_id: draw_ships(
-            stay.candidates,
-            vessels,
-            [by_id[key] for key in stay.detection_ids],
-            seed=stay.call_id,
-        )
+        stay.call_id: draw_ships(stay.candidates, vessels, looks[stay.call_id], seed=stay.call_id)
         for stay in stays
     }
-    sizes = {stay.call_id: _size([by_id[key] for key in stay.detection_ids]) for stay in stays}
+    sizes = {call_id: _size(some) for call_id, some in looks.items()}
     sightings = with_houses(sightings, stays, ships, sizes)
+    looks = _by_call(sightings, stays)
     by_id = {sighting.detection_id: sighting for sighting in sightings}
     alone = {
         sighting.detection_id: draw_ships((), vessels, [sighting], seed=sighting.detection_id)
@@ -125,16 +121,11 @@ def weigh(
         for key in owner
         if _told(by_id[key].freeboard)
     }
-    looks = {stay.call_id: [by_id[key] for key in stay.detection_ids] for stay in stays}
     passes = {
         call_id: {s.acquisition_id: seen[s.detection_id] for s in measured_looks(some)}
         for call_id, some in looks.items()
     }
-    usual = usual_fills(FILLS, {stay.call_id: () for stay in stays})
-    for _ in range(_ROUNDS):
-        weights = learnt_weights(stays, ships, passes, vessels, sizes=sizes, usual=usual)
-        usual = _usual(stays, ships, passes, weights)
-    weights = learnt_weights(stays, ships, passes, vessels, sizes=sizes, usual=usual)
+    weights, usual = _learnt(stays, ships, passes, vessels, sizes)
     detections, densities = _told_of_looks(
         sightings, stay_of, owner=owner, weights=weights, seen=seen, views=views, usual=usual
     )
@@ -156,6 +147,29 @@ def weigh(
         calls=_calls(stays, looks, vessels, draws, product=product),
         fill_densities=densities,
     )
+
+
+def _by_call(sightings: Sequence[Sighting], stays: Sequence[Stay]) -> dict[str, list[Sighting]]:
+    by_id = {sighting.detection_id: sighting for sighting in sightings}
+    return {stay.call_id: [by_id[key] for key in stay.detection_ids] for stay in stays}
+
+
+def _learnt(
+    stays: Sequence[Stay],
+    ships: Mapping[str, ShipDraws],
+    passes: Mapping[str, Mapping[str, Freeboard]],
+    vessels: Mapping[str, Vessel],
+    sizes: Mapping[str, ShipSize],
+) -> tuple[dict[tuple[str, str], Any], dict[str, Any]]:
+    """Return what other looks say of who each ship is, and how full ships usually are.
+
+    The two teach each other: see :func:`learnt_weights` and :func:`usual_fills`.
+    """
+    usual = usual_fills(FILLS, {stay.call_id: () for stay in stays})
+    for _ in range(_ROUNDS):
+        weights = learnt_weights(stays, ships, passes, vessels, sizes=sizes, usual=usual)
+        usual = _usual(stays, ships, passes, weights)
+    return learnt_weights(stays, ships, passes, vessels, sizes=sizes, usual=usual), usual
 
 
 def _usual(
