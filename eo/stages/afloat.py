@@ -221,7 +221,9 @@ def _chance(box: Box, scene: Pixels) -> float:
         score, ragged, stout = score + 0.5, min(ragged, 0.25), max(stout, 4.2)
     # White in every band and ragged: a scrap of cloud. White ships have straight sides.
     white = min(max((float(colour.min()) - 0.2) / 0.15, 0.0), 1.0)
-    straight = _RAGGED_PX if at_quay else max(_RAGGED_PX, _RAGGED_M / scene.pixel_m)
+    # What never moves and is ragged, a rock or a mole, is gone where the empty port is known.
+    known = scene.fixtures_known and not at_quay
+    straight = max(_RAGGED_PX, _RAGGED_M / scene.pixel_m) if known else _RAGGED_PX
     score -= 5 * max(ragged - straight, 0) + 12 * white * max(ragged - 0.3, 0)
     score -= 2.5 * max(4.2 - stout, 0) + 2 * max(length / width - _SLIM, 0)
     score -= 8 * max(0.95 - clear, 0)
