@@ -15,11 +15,12 @@ import numpy as np
 
 from eo.core.records import Freeboard, Sighting, Stay, Vessel, WaterCount
 from eo.core.rows import Detection, PortCall
-from eo.physics.hull import FILL_LIMITS, freeboard_prior_m
+from eo.physics.hull import freeboard_prior_m
 from eo.stages.cargo import CallDraws, draw_call, learn_habit, measured_looks, weigh_call
-from eo.stages.draws import ShipDraws, draw_ships, freeboards_at, log_likelihood_at, quantiles
+from eo.stages.draws import ShipDraws, draw_ships
 from eo.stages.fills_usual import flat_density, usual_fills
 from eo.stages.houses import with_houses
+from eo.stages.look_fill import LookFill, fill_likelihood, look_fill
 from eo.stages.quays import QuayView, ShipOnQuay, above_water, place_of, view_quays
 from eo.stages.ships_learnt import FILLS, ShipSize, any_fill, learnt_weights
 
@@ -35,20 +36,6 @@ _ABOVE_QUAY_M = 1.0
 """A deck not surely this far above a quay is hidden by it."""
 _LARGEST_M = 25.0
 _HEIGHT_STEP_M = 0.1
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Weight:
-    """Posterior of one look."""
-
-    freeboard_m: float
-    freeboard_sd_m: float
-    draught_m: float
-    fill_p05: float
-    fill_p50: float
-    fill_p95: float
-    fill_density: tuple[float, ...]
-    """Probability at each of `FILLS`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -185,11 +172,11 @@ def _usual(
     likelihoods = {}
     for stay in stays:
         looks = (
-            _weighed(look, replace(ships[stay.call_id], weight=weights[stay.call_id, key]))
+            fill_likelihood(look, replace(ships[stay.call_id], weight=weights[stay.call_id, key]))
             for key, look in sorted(passes[stay.call_id].items())
             if look.surface == "water"
         )
-        likelihoods[stay.call_id] = [said[0].sum(axis=0) for said in looks if said is not None]
+        likelihoods[stay.call_id] = [said for said in looks if said is not None]
     return usual_fills(FILLS, likelihoods)
 
 
@@ -213,7 +200,7 @@ def _told_of_looks(
         if who is not None and known in weights:
             who = replace(who, weight=weights[known])
         often = flat_density(FILLS) if key in views else usual[known[0]]
-        said = _posterior(seen[key], who, often) if who is not None and key in seen else None
+        said = look_fill(seen[key], who, often) if who is not None and key in seen else None
         status = _status(sighting, said, views.get(key))
         detections.append(_detection(sighting, stay, said, status))
         if said is not None and status == "measured":
@@ -290,46 +277,7 @@ def _over_water(look: Freeboard, view: QuayView | None) -> Freeboard:
     return look if view is None else above_water(look, view.height)
 
 
-def _weighed(look: Freeboard, who: ShipDraws) -> tuple[Any, Any, Any] | None:
-    """Return a look's weights of ships and fills (draw, fill), any fill alike, freeboards, depths.
-
-    None if no ship at all fits.
-    """
-    kept = who.weight > 1e-5 * who.weight.max()
-    weight, ships = who.weight[kept], who.picked(kept)
-    columns = type(ships)(
-        **{name: getattr(ships, name)[:, None] for name in type(ships).__dataclass_fields__}
-    )
-    height = freeboards_at(columns, FILLS[None, :])
-    weight = weight[:, None] * np.exp(log_likelihood_at(look, height))
-    return (weight, height, columns.depth_m) if weight.sum() > 0 else None
-
-
-def _posterior(look: Freeboard, who: ShipDraws, usual: Any) -> _Weight | None:
-    """Return the posterior of one look over all ships and fills; None if none fits at all."""
-    found = _weighed(look, who)
-    if found is None:
-        return None
-    weight, height, depth = found
-    weight = weight * usual
-    weight = weight / weight.sum()
-    freeboard = float((weight * height).sum())
-    spread = float(np.sqrt((weight * (height - freeboard) ** 2).sum()))
-    draught = float((weight * (depth - height)).sum())
-    density = weight.sum(axis=0)
-    low, middle, high = _grid_quantiles(density)
-    return _Weight(
-        freeboard_m=freeboard,
-        freeboard_sd_m=spread,
-        draught_m=draught,
-        fill_p05=low,
-        fill_p50=middle,
-        fill_p95=high,
-        fill_density=tuple(density.tolist()),
-    )
-
-
-def _status(sighting: Sighting, said: _Weight | None, view: QuayView | None) -> str:
+def _status(sighting: Sighting, said: LookFill | None, view: QuayView | None) -> str:
     """Return why nothing is told of a look, or `measured`.
 
     On a quay the deck must stand clearly above it, and what is known of the quay must leave less
@@ -366,14 +314,8 @@ def _ends(look: Freeboard) -> bool:
     return bool(said[-1] < _CUT_OFF)
 
 
-def _grid_quantiles(weight: np.ndarray) -> list[float]:
-    """Quantiles of a density on the fill grid, kept within its limits."""
-    found = quantiles(FILLS, weight)
-    return [float(np.clip(value, *FILL_LIMITS)) for value in found]
-
-
 def _detection(
-    sighting: Sighting, stay: Stay | None, said: _Weight | None, status: str
+    sighting: Sighting, stay: Stay | None, said: LookFill | None, status: str
 ) -> Detection:
     said = said if status == "measured" else None
     return Detection(
