@@ -104,6 +104,16 @@ def test_the_shadows_edge_lies_across_from_the_hull_by_its_metres() -> None:
     assert np.hypot(x1 - x0, y1 - y0) * 3.0 == pytest.approx(45.0, abs=0.1)
 
 
+def test_a_houses_top_is_told_and_no_fill_is_minus_nothing() -> None:
+    seen, evidence = measured(house_top_m=17.24, house_top_sd_m=0.58)
+    row = replace(evidence.detection, fill_p05=-0.003)
+    text = checked(render_evidence(replace(evidence, detection=row)))
+    assert seen.freeboard.house_top_m == pytest.approx(17.24)
+    assert "17.2 m, sd 0.6 m" in text
+    assert "50 % (0 to 60 %)" in text
+    assert "-0 " not in text
+
+
 def test_without_picture_or_profile_the_numbers_stand() -> None:
     _, evidence = measured(profile_key=None, across_azimuth_deg=None, deck_edges_m=None)
     text = checked(render_evidence(replace(evidence, chip=None, profile=None, fill=None)))

@@ -277,13 +277,13 @@ def _fill_panel(evidence: Evidence) -> Panel | None:
         return None
     low, mid, high = (100.0 * (v or 0.0) for v in (row.fill_p05, row.fill_p50, row.fill_p95))
     return _chart(
-        title=f"Fill: {mid:.0f} %, 90 % interval {low:.0f} to {high:.0f} %",
-        alt=f"Posterior of the fill, median {mid:.0f} percent.",
+        title=f"Fill: {round(mid)} %, 90 % interval {round(low)} to {round(high)} %",
+        alt=f"Posterior of the fill, median {round(mid)} percent.",
         names=("fill, percent", "probability"),
         x=(float(fill[0]), float(fill[-1])),
         y=(0.0, 1.08),
         rows=[("", fill, density / density.max(), None)],
-        marks=[(mid, f"{mid:.0f} %")],
+        marks=[(mid, f"{round(mid)} %")],
         interval=(low, high),
     )
 

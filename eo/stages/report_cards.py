@@ -179,7 +179,8 @@ def _status(row: Detection | None) -> str:
         return ""
     if row.fill_p05 is None or row.fill_p50 is None or row.fill_p95 is None:
         return row.fill_status
-    return f"fill {100 * row.fill_p50:.0f} % ({100 * row.fill_p05:.0f}-{100 * row.fill_p95:.0f})"
+    low, middle, high = (round(100 * v) for v in (row.fill_p05, row.fill_p50, row.fill_p95))
+    return f"fill {middle} % ({low}-{high})"
 
 
 def _png(pixels: Any) -> str:
