@@ -1,4 +1,4 @@
-"""How dark shade is, where it is wide: the shadow of a block on level water.
+"""How dark shade is, where it is wide, and how far it reaches: a block's shadow on level water.
 
 A strip of a pixel's width does not tell how dark it is; the shadow of a superstructure, wider than
 the blur, does. With l the place along the hull at which a pixel's sunline crosses her axis, u the

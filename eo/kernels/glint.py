@@ -67,7 +67,7 @@ def fit_glint(residual: Array, water: Array) -> Glint | None:
     if residual.shape[0] < 3 or residual.shape[1] < _LEAST_PIXELS:
         return None
     bands = residual.shape[0]
-    direction, inner = np.full(bands, bands**-0.5), residual
+    direction = np.full(bands, bands**-0.5)
     # Quays and decks among the water would turn the direction: only what it leaves dark counts.
     for _ in range(_ROUNDS):
         across = _across(xp, residual, direction)
@@ -76,8 +76,8 @@ def fit_glint(residual: Array, water: Array) -> Glint | None:
         near = (xp.abs(across) < _OUTLYING * scale[:, None]).all(axis=0)
         if int(near.sum()) < _LEAST_PIXELS:
             return None
-        inner = residual[:, near]
-        values, vectors = np.linalg.eigh(np.asarray(to_host(xp.cov(inner)), float))
+        covariance = to_host(xp.cov(residual[:, near]))
+        values, vectors = np.linalg.eigh(np.asarray(covariance, float))
         direction = vectors[:, -1] * np.sign(vectors[:, -1].sum())
     together = float(np.sqrt(values[-1] / bands))
     apart = float(np.sqrt(max(values[:-1].mean(), 0.0)))

@@ -24,6 +24,7 @@ from eo.physics.hull import (
 
 __all__ = [
     "ShipDraws",
+    "columns_of",
     "draw_ships",
     "freeboards_at",
     "has_particulars",
@@ -146,6 +147,11 @@ def _mean_of(values: Sequence[tuple[float, float]], shared: float) -> tuple[floa
     weight = np.array([max(sd, 0.01 * value) for value, sd in values]) ** -2.0
     mean = float((numbers * weight).sum() / weight.sum())
     return mean, float(np.hypot(weight.sum() ** -0.5, shared * mean))
+
+
+def columns_of(ships: Particulars) -> Particulars:
+    """Return the ships (draw,) as columns (draw, 1), to be held against rows of fills."""
+    return Particulars(**{f.name: getattr(ships, f.name)[:, None] for f in fields(Particulars)})
 
 
 def freeboards_at(ships: Particulars, fill: Any) -> Any:

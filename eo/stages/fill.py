@@ -22,7 +22,7 @@ from eo.stages.fills_usual import flat_density, usual_fills
 from eo.stages.houses import with_houses
 from eo.stages.look_fill import LookFill, fill_likelihood, look_fill
 from eo.stages.quays import QuayView, ShipOnQuay, above_water, place_of, view_quays
-from eo.stages.ships_learnt import FILLS, ShipSize, any_fill, learnt_weights
+from eo.stages.ships_learnt import FILLS, ShipSize, any_fill_weights, learnt_weights
 
 __all__ = ["Weighed", "weigh"]
 
@@ -250,15 +250,13 @@ def _quays(
     counts: Mapping[str, Iterable[WaterCount]],
 ) -> dict[str, QuayView]:
     """Return what is known of the quays on which shade falls, by detection."""
-    edges = np.arange(-0.5 * _HEIGHT_STEP_M, _LARGEST_M + _HEIGHT_STEP_M, _HEIGHT_STEP_M)
+    grid_m = np.arange(0.0, _LARGEST_M + 0.5 * _HEIGHT_STEP_M, _HEIGHT_STEP_M)
     on_quays = []
     for sighting in sightings:
         key = sighting.detection_id
         if sighting.freeboard.surface != "quay" or not _told(sighting.freeboard):
             continue
-        heights = np.clip(any_fill(owner[key]), 0.0, _LARGEST_M)
-        weight = np.broadcast_to(owner[key].weight[:, None], heights.shape)
-        known, _ = np.histogram(heights, bins=edges, weights=weight)
+        known = any_fill_weights(owner[key], grid_m, _HEIGHT_STEP_M)
         on_quays.append(
             ShipOnQuay(
                 detection_id=key,

@@ -18,7 +18,13 @@ import numpy as np
 from eo.core.records import Freeboard, Sighting, Stay
 from eo.stages.cargo import measured_looks
 from eo.stages.draws import ShipDraws
-from eo.stages.ships_learnt import ShipSize, any_fill, same_ship_p
+from eo.stages.ships_learnt import (
+    ShipSize,
+    any_fill_weights,
+    at_one_time,
+    if_hers,
+    same_ship_p,
+)
 
 __all__ = ["with_houses"]
 
@@ -26,9 +32,9 @@ _HOUSES_M = np.arange(2.0, 32.0, 0.1)
 """Heights of a house's top above the deck."""
 _USUAL_M, _USUAL_SHARE, _USUAL_SD_M = 10.0, 0.03, 4.0
 """Of a house beforehand: 10 m and 0.03 of the length, and a spread that says next to nothing."""
-_STRAY = 0.15
-"""Chance that what was seen is no house's end: a crane, another ship, a wave."""
-_STRAY_OVER_M = 20.0
+_STRAY, _STRAY_OVER_M = 0.15, 20.0
+"""Chance that what was seen is no house's end (a crane, another ship, a wave), and the heights over
+which it then may stand."""
 _LIKELY = 0.5
 """Chance that two calls are one ship's below which neither is asked about the other: many calls by
 another ship, each a little likely, would outvote the few of her own."""
@@ -77,7 +83,7 @@ def with_houses(
         for other in seen:
             share = _same_p(stay, other, sizes)
             if share >= _LIKELY:
-                logs = logs + _shared(sum(told[other.call_id].values()), share)
+                logs = logs + if_hers(sum(told[other.call_id].values()), share)
         mine = told[stay.call_id]
         for key, said in mine.items():
             house = logs + sum(mine.values()) - said
@@ -92,17 +98,9 @@ def _beforehand(length_m: float) -> Any:
     return -0.5 * ((_HOUSES_M - _USUAL_M - _USUAL_SHARE * length_m) / _USUAL_SD_M) ** 2
 
 
-def _shared(logs: Any, share: float) -> Any:
-    """Return what a call that is hers with a chance of `share` says."""
-    likelihood = np.exp(logs - logs.max())
-    return np.log(1.0 - share + share * likelihood / likelihood.mean())
-
-
 def _same_p(one: Stay, other: Stay, sizes: Mapping[str, ShipSize]) -> float:
-    """Return the chance that two calls are one ship's; two ships seen at one time are two."""
-    if one.call_id == other.call_id:
-        return 0.0
-    if other.first_seen <= one.last_seen and one.first_seen <= other.last_seen:
+    """Return the chance that a call and another are one ship's."""
+    if at_one_time(one, other):  # as a call is with itself
         return 0.0
     mine, hers = (
         {c.vessel_id: c.probability for c in stay.candidates} or {None: 1.0}
@@ -134,11 +132,7 @@ def _top_density(look: Freeboard) -> Any:
 def _of_house(look: Freeboard, who: ShipDraws) -> Any:
     """Return ln (house,) of what one look says of the height of a ship's house."""
     grid = _grid_m(look)
-    heights = np.clip(any_fill(who), grid[0], grid[-1])
-    weight = np.broadcast_to(who.weight[:, None], heights.shape)
-    edges = np.append(grid, grid[-1] + look.step_m) - 0.5 * look.step_m
-    known, _ = np.histogram(heights, bins=edges, weights=weight)
-    freeboards = known * np.exp(np.asarray(look.log_likelihood))
+    freeboards = any_fill_weights(who, grid, look.step_m) * np.exp(np.asarray(look.log_likelihood))
     total = freeboards.sum()
     if not total > 0:
         return np.zeros(_HOUSES_M.size)

@@ -9,7 +9,13 @@ import numpy as np
 
 from eo.core.records import Freeboard
 from eo.physics.hull import FILL_LIMITS
-from eo.stages.draws import ShipDraws, freeboards_at, log_likelihood_at, quantiles
+from eo.stages.draws import (
+    ShipDraws,
+    columns_of,
+    freeboards_at,
+    log_likelihood_at,
+    quantiles,
+)
 from eo.stages.ships_learnt import FILLS
 
 __all__ = ["LookFill", "fill_likelihood", "look_fill"]
@@ -41,10 +47,7 @@ def _over_all(look: Freeboard, who: ShipDraws) -> tuple[Any, Any, Any] | None:
     None if no ship at all fits.
     """
     kept = who.weight > 1e-5 * who.weight.max()
-    weight, ships = who.weight[kept], who.picked(kept)
-    columns = type(ships)(
-        **{name: getattr(ships, name)[:, None] for name in type(ships).__dataclass_fields__}
-    )
+    weight, columns = who.weight[kept], columns_of(who.picked(kept))
     height = freeboards_at(columns, FILLS[None, :])
     weight = weight[:, None] * np.exp(log_likelihood_at(look, height))
     return (weight, height, columns.depth_m) if weight.sum() > 0 else None

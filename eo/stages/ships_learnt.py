@@ -17,11 +17,25 @@ from typing import Any
 import numpy as np
 
 from eo.core.records import Freeboard, Stay, Vessel
-from eo.physics.hull import FILL_LIMITS, Particulars
-from eo.stages.draws import ShipDraws, freeboards_at, has_particulars, log_likelihood_at
+from eo.physics.hull import FILL_LIMITS
+from eo.stages.draws import (
+    ShipDraws,
+    columns_of,
+    freeboards_at,
+    has_particulars,
+    log_likelihood_at,
+)
 from eo.stages.fills_usual import flat_density
 
-__all__ = ["FILLS", "ShipSize", "any_fill", "learnt_weights", "same_ship_p"]
+__all__ = [
+    "FILLS",
+    "ShipSize",
+    "any_fill_weights",
+    "at_one_time",
+    "if_hers",
+    "learnt_weights",
+    "same_ship_p",
+]
 
 FILLS = np.linspace(FILL_LIMITS[0], FILL_LIMITS[1], 221)
 _COARSE = np.linspace(0.0, 1.0, 26)
@@ -65,15 +79,34 @@ def same_ship_p(one: ShipSize, other: ShipSize) -> float:
     return float(1.0 / (1.0 + np.exp(-np.clip(odds, -50.0, 50.0))))
 
 
-def any_fill(who: ShipDraws) -> Any:
+def _any_fill(who: ShipDraws) -> Any:
     """Return the freeboards (draw, fill) of all draws over some evenly spread fills."""
-    return freeboards_at(_columns(who.ships), _COARSE[None, :])
+    return freeboards_at(columns_of(who.ships), _COARSE[None, :])
 
 
-def _columns(ships: Particulars) -> Particulars:
-    return Particulars(
-        **{name: getattr(ships, name)[:, None] for name in Particulars.__dataclass_fields__}
-    )
+def any_fill_weights(who: ShipDraws, grid_m: Any, step_m: float) -> Any:
+    """Return how much weight lies at each freeboard of a grid (height,), any fill alike.
+
+    What lies beyond the grid counts at its ends.
+    """
+    heights = np.clip(_any_fill(who), grid_m[0], grid_m[-1])
+    weight = np.broadcast_to(who.weight[:, None], heights.shape)
+    edges = np.append(grid_m, grid_m[-1] + step_m) - 0.5 * step_m
+    return np.histogram(heights, bins=edges, weights=weight)[0]
+
+
+def if_hers(logs: Any, share: float) -> Any:
+    """Return what a call that is hers with a chance of `share` says: nothing with the rest of it.
+
+    `logs` is ln of its likelihood, up to a constant.
+    """
+    likelihood = np.exp(logs - logs.max())
+    return np.log(1.0 - share + share * likelihood / likelihood.mean())
+
+
+def at_one_time(one: Stay, other: Stay) -> bool:
+    """Whether two stays overlap: two ships seen at one time are two."""
+    return other.first_seen <= one.last_seen and one.first_seen <= other.last_seen
 
 
 def learnt_weights(
@@ -110,10 +143,9 @@ def learnt_weights(
     """
     often = {call_id: _coarse(density) for call_id, density in usual.items()}
     evidence = {
-        stay.call_id: {
-            key: _evidence(look, ships[stay.call_id], fleet, often[stay.call_id])
-            for key, look in sorted(looks[stay.call_id].items())
-        }
+        stay.call_id: _evidence(
+            looks[stay.call_id], ships[stay.call_id], fleet, often[stay.call_id]
+        )
         for stay in stays
     }
     taught = _taught(stays, ships, evidence, fleet)
@@ -145,16 +177,27 @@ def _at_fills(look: Freeboard, often: Any) -> Any:
     return often if look.surface == "water" else flat_density(_COARSE)
 
 
-def _evidence(look: Freeboard, who: ShipDraws, fleet: Mapping[str, Vessel], often: Any) -> Any:
-    """Return ln (draw,) of a look's mean likelihood over all fills, as usual as they are."""
-    likelihood = np.exp(log_likelihood_at(look, any_fill(who))) @ _at_fills(look, often)
+def _evidence(
+    looks: Mapping[str, Freeboard], who: ShipDraws, fleet: Mapping[str, Vessel], often: Any
+) -> dict[str, Any]:
+    """Return, by pass, ln (draw,) of its look's mean likelihood over fills as usual as they are."""
+    if not looks:
+        return {}
+    heights = _any_fill(who)
     # Of a vessel whose papers say all there is nothing to learn; only who she is.
-    for key in sorted({name for name in who.vessel_ids if name is not None}):
-        if has_particulars(fleet[key]):
-            hers = np.array([name == key for name in who.vessel_ids], bool)
+    known = [
+        np.array([name == key for name in who.vessel_ids], bool)
+        for key in sorted({name for name in who.vessel_ids if name is not None})
+        if has_particulars(fleet[key])
+    ]
+    evidence = {}
+    for key, look in sorted(looks.items()):
+        likelihood = np.exp(log_likelihood_at(look, heights)) @ _at_fills(look, often)
+        for hers in known:
             likelihood[hers] = likelihood[hers].mean()
-    usual = float(who.weight @ likelihood)
-    return np.log(likelihood / max(usual, 1e-300) * (1.0 - _FLOOR) + _FLOOR)
+        usual = float(who.weight @ likelihood)
+        evidence[key] = np.log(likelihood / max(usual, 1e-300) * (1.0 - _FLOOR) + _FLOOR)
+    return evidence
 
 
 def _taught(
@@ -177,10 +220,8 @@ def _taught(
             if not hers.any():
                 continue
             said = sum(evidence[stay.call_id].values(), np.zeros(hers.size))[hers]
-            likelihood = np.exp(said - said.max())
             share = float(who.weight[hers].sum())
-            mixed = 1.0 - share + share * likelihood / likelihood.mean()
-            calls[stay.call_id] = hers, np.log(mixed)
+            calls[stay.call_id] = hers, if_hers(said, share)
         total = sum((logs for _, logs in calls.values()), np.zeros(1))
         for call_id, (hers, logs) in calls.items():
             told[call_id][hers] += total - logs
@@ -214,18 +255,17 @@ def _taught_by_size(
             for other in stays
             if other.call_id != stay.call_id
             and looks[other.call_id]
-            and not (other.first_seen <= stay.last_seen and stay.first_seen <= other.last_seen)
+            and not at_one_time(stay, other)
         ]
         others = [(other, share) for other, share in others if share >= _LIKELY]
         if not hers.any() or not others:
             continue
-        heights = freeboards_at(_columns(who.picked(hers)), _COARSE[None, :])
+        heights = freeboards_at(columns_of(who.picked(hers)), _COARSE[None, :])
         for other, share in sorted(others, key=lambda pair: pair[0].call_id):
             said = np.zeros(int(hers.sum()))
             for _, look in sorted(looks[other.call_id].items()):
                 at_fills = _at_fills(look, often[other.call_id])
                 seen = np.exp(log_likelihood_at(look, heights)) @ at_fills
                 said += np.log(np.maximum(seen, 1e-12))
-            likelihood = np.exp(said - said.max())
-            told[stay.call_id][hers] += np.log(1.0 - share + share * likelihood / likelihood.mean())
+            told[stay.call_id][hers] += if_hers(said, share)
     return told

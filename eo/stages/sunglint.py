@@ -43,8 +43,7 @@ def through_glint(scene: Pixels, reflectance: Array, water: Array) -> Pixels:
     pixels = to_host(reflectance)
     calm = ndi.binary_erosion(water, iterations=_OFF_SHORE_PX) & scene.clear
     radius_px = NEIGHBOURHOOD_M / scene.pixel_m
-    colour, glint = scene.colour, _glint_of(scene.colour, pixels, calm)
-    if glint is None:
+    if _glint_of(scene.colour, pixels, calm) is None:
         return scene
     for _ in range(_ROUNDS):
         level, _ = water_level(pixels, calm, radius_px=radius_px)
@@ -52,8 +51,9 @@ def through_glint(scene: Pixels, reflectance: Array, water: Array) -> Pixels:
         glint = _glint_of(colour, pixels, calm)
         if glint is None:
             return scene
-        calm = ndi.binary_erosion(calm & (glint_departure(colour, glint) < _DEPARTED))
-    rise = np.where(scene.clear, glint_departure(colour, glint), np.float32(0))
+        departed = glint_departure(colour, glint)
+        calm = ndi.binary_erosion(calm & (departed < _DEPARTED))
+    rise = np.where(scene.clear, departed, np.float32(0))
     threshold = departure_threshold(rise, calm)
     return replace(
         scene,
