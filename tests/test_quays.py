@@ -41,7 +41,7 @@ def mean_sd(weight):
 
 
 def test_a_ship_alone_hears_only_the_prior():
-    view = view_quays([on_quay("a", 4.0)], {})["a"]
+    view = view_quays([on_quay("a", 4.0)], {}, {})["a"]
     prior = np.exp(quay_log_prior())
     assert mean_sd(view.height)[0] == pytest.approx(mean_sd(prior / prior.sum())[0], abs=0.15)
 
@@ -49,31 +49,31 @@ def test_a_ship_alone_hears_only_the_prior():
 def test_other_ships_bound_the_quay():
     # Decks three metres above it that can be no more than 5.5 m high: no quay above 2.5 m.
     ships = [on_quay(f"d{k}", 3.0) for k in range(6)]
-    view = view_quays(ships, {})["d0"]
+    view = view_quays(ships, {}, {})["d0"]
     assert view.height[QUAY_HEIGHTS_M > 3.4].sum() < 0.05
 
 
 def test_her_own_stay_is_not_told_to_her():
     hers = [on_quay(f"d{k}", 3.0, stay="call") for k in range(6)]
-    alone = view_quays([on_quay("d0", 3.0)], {})["d0"]
-    together = view_quays(hers, {})["d0"]
+    alone = view_quays([on_quay("d0", 3.0)], {}, {})["d0"]
+    together = view_quays(hers, {}, {})["d0"]
     assert mean_sd(together.height)[0] == pytest.approx(mean_sd(alone.height)[0], abs=0.2)
 
 
 def test_jetties_of_other_looks_say_how_high_it_is_and_this_look_says_the_tide():
     counts = {f"s{k}": jetty(4.0) for k in range(10)}
-    mean, sd = mean_sd(view_quays([on_quay("a", 1.0)], counts)["a"].height)
+    mean, sd = mean_sd(view_quays([on_quay("a", 1.0)], counts, {})["a"].height)
     assert mean == pytest.approx(4.0, abs=0.2)
     assert sd < 0.5
     ebb = counts | {"s-a": jetty(4.6, sd=0.1)}
-    assert mean_sd(view_quays([on_quay("a", 1.0)], ebb)["a"].height)[0] > mean + 0.3
+    assert mean_sd(view_quays([on_quay("a", 1.0)], ebb, {})["a"].height)[0] > mean + 0.3
 
 
 def test_order_never_shows():
     ships = [on_quay(f"d{k}", 0.5 * k, place=f"p{k % 2}") for k in range(6)]
     counts = {f"s{k}": jetty(3.0 + 0.1 * k, place=f"p{k % 2}") for k in range(6)}
-    one = view_quays(ships, counts)
-    other = view_quays(ships[::-1], dict(reversed(counts.items())))
+    one = view_quays(ships, counts, {})
+    other = view_quays(ships[::-1], dict(reversed(counts.items())), {})
     for key, view in one.items():
         assert np.array_equal(view.height, other[key].height)
         assert np.array_equal(view.mean, other[key].mean)

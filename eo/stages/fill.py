@@ -7,6 +7,7 @@ Where nothing was measured nothing is said.
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -57,6 +58,7 @@ def weigh(
     *,
     product: str | None,
     counts: Mapping[str, Iterable[WaterCount]] | None = None,
+    times: Mapping[str, dt.datetime] | None = None,
 ) -> Weighed:
     """Weigh every sighting and every stay.
 
@@ -72,6 +74,8 @@ def weigh(
         What is shipped, for barrels per tonne; None: unknown.
     counts
         Per scene, what was seen of berths: the jetties' own shadows among it.
+    times
+        When each scene was taken, for the tide; those of the sightings are known.
 
     Returns
     -------
@@ -102,7 +106,8 @@ def weigh(
         if sighting.detection_id not in stay_of and _told(sighting.freeboard)
     }
     owner = {key: ships[stay.call_id] for key, stay in stay_of.items()} | alone
-    views = _quays(sightings, stay_of, owner, counts or {})
+    known = {s.scene_id: s.datetime for s in sightings if s.datetime is not None}
+    views = _quays(sightings, stay_of, owner, counts or {}, known | dict(times or {}))
     seen = {
         key: _over_water(by_id[key].freeboard, views.get(key))
         for key in owner
@@ -248,6 +253,7 @@ def _quays(
     stay_of: Mapping[str, Stay],
     owner: Mapping[str, ShipDraws],
     counts: Mapping[str, Iterable[WaterCount]],
+    times: Mapping[str, dt.datetime],
 ) -> dict[str, QuayView]:
     """Return what is known of the quays on which shade falls, by detection."""
     grid_m = np.arange(0.0, _LARGEST_M + 0.5 * _HEIGHT_STEP_M, _HEIGHT_STEP_M)
@@ -267,7 +273,7 @@ def _quays(
                 record=sighting.freeboard,
             )
         )
-    return view_quays(on_quays, counts)
+    return view_quays(on_quays, counts, times)
 
 
 def _over_water(look: Freeboard, view: QuayView | None) -> Freeboard:

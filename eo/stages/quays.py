@@ -16,6 +16,7 @@ on the graph of berths and looks. What is told to one ship is never what she sai
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -26,22 +27,21 @@ from scipy.ndimage import gaussian_filter1d
 from eo.core.config import ANCHORAGE
 from eo.core.records import Freeboard, Sighting, WaterCount
 from eo.stages.quay_height import QUAY_HEIGHTS_M
+from eo.stages.tides import TIDES_M, told_by_others
 
 __all__ = ["QuayView", "ShipOnQuay", "above_water", "place_of", "quay_log_prior", "view_quays"]
 
 _MEDIAN_M, _LOG_SD = 3.0, 0.40
 """Height of quays and jetties above mean water, lognormal: nine in ten within 1.6-5.8 m."""
-_TIDES_M = 0.1 * np.arange(-15, 16)
-_TIDE_SDS_M = (0.1, 0.25, 0.5)
-_TIDE_PRIOR = (0.3, 0.45, 0.25)
-"""The water's height at the hour of the looks: enclosed seas, usual coasts, large tides."""
 _SHARED_SD_M = 0.12
 """What all of a berth's looks get wrong alike: the shade ratio's model, the empty port's edge."""
 _CELL_M = 200.0
-_ROUNDS = 4
+_ROUNDS = 6
 _SILENT = 1e-9
 """Range of ln L below which a look says nothing."""
 _FLOOR = -30.0
+_STEPS = range(-(TIDES_M.size // 2), TIDES_M.size // 2 + 1)
+"""The water's heights as steps of the quays' heights."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,7 +112,9 @@ def above_water(record: Freeboard, quay: Any) -> Freeboard:
 
 
 def view_quays(
-    ships: Sequence[ShipOnQuay], counts: Mapping[str, Iterable[WaterCount]]
+    ships: Sequence[ShipOnQuay],
+    counts: Mapping[str, Iterable[WaterCount]],
+    times: Mapping[str, dt.datetime],
 ) -> dict[str, QuayView]:
     """Return what is known of the quay beside each ship, by detection.
 
@@ -122,12 +124,14 @@ def view_quays(
         All ships whose shade falls on quays.
     counts
         Per scene and berth, with the jetties' likelihoods.
+    times
+        When each scene was taken; of one that is missing, other looks do not tell the tide.
 
     Notes
     -----
     Ships and looks enter in the order of their ids, so that the order of input never shows.
     """
-    graph = _Graph(sorted(ships, key=lambda s: s.detection_id), counts)
+    graph = _Graph(sorted(ships, key=lambda s: s.detection_id), counts, times)
     graph.settle()
     return {ship.detection_id: graph.view(ship) for ship in graph.ships}
 
@@ -136,7 +140,10 @@ class _Graph:
     """Berths, looks, and what they say of each other; all in natural logs."""
 
     def __init__(
-        self, ships: Sequence[ShipOnQuay], counts: Mapping[str, Iterable[WaterCount]]
+        self,
+        ships: Sequence[ShipOnQuay],
+        counts: Mapping[str, Iterable[WaterCount]],
+        times: Mapping[str, dt.datetime],
     ) -> None:
         self.ships = list(ships)
         self.by_stay: dict[str, list[ShipOnQuay]] = {}
@@ -162,9 +169,11 @@ class _Graph:
         self.said = self.jetty.copy()
         for ship in self.ships:
             self.said[self._at(ship)] += self.by_ship[ship.detection_id]
-        self.tide_prior: Any = np.zeros(_TIDES_M.size)
+        self.hours = np.array([_hours(times.get(look)) for look in self.looks])
         # (place, look, tide): what a look's water is, by all but this place.
-        self.tide = np.zeros((*shape[:2], _TIDES_M.size))
+        self.tide = np.zeros((*shape[:2], TIDES_M.size))
+        # (place, look, tide): what each place says of a look's water.
+        self.told = np.zeros_like(self.tide)
         self.messages: list[dict[int, Any]] = []
         self.total: list[Any] = []
 
@@ -187,19 +196,8 @@ class _Graph:
         return np.maximum(logs - logs.max(), _FLOOR) / np.sqrt(twins)
 
     def settle(self) -> None:
-        """Weigh the tide's spread, then pass messages between berths and looks."""
-        total = []
-        for sd in _TIDE_SDS_M:
-            smooth = _smoothed(self.said, sd)
-            berth = quay_log_prior() + smooth.sum(axis=1)
-            peak = berth.max(axis=1, keepdims=True)
-            total.append(float((peak[:, 0] + np.log(np.exp(berth - peak).sum(axis=1))).sum()))
-        logs = np.array(total) + np.log(_TIDE_PRIOR)
-        weight = np.exp(logs - logs.max())
-        variance = float((weight * np.array(_TIDE_SDS_M) ** 2).sum() / weight.sum())
-        self.tide_sd_m = variance**0.5
-        self.tide_prior = -0.5 * _TIDES_M**2 / variance
-        self.tide[:] = self.tide_prior
+        """Pass messages between berths and looks, and from look to look."""
+        self.tide[:] = told_by_others(self.hours, np.zeros(self.tide.shape[1:]))
         for _ in range(_ROUNDS):
             self._pass_on()
         self.total = self._weigh_berths()
@@ -212,9 +210,10 @@ class _Graph:
             for t in message:
                 cavity = _normal(_shared(total - message[t]))
                 told[p, t] = self._for_tide(self.said[p, t], cavity)
-        everyone = told.sum(axis=0, keepdims=True)
+        self.told, everyone = told, told.sum(axis=0)
+        before = told_by_others(self.hours, everyone)
         # Half of the way, so that rounds do not swing.
-        self.tide = 0.5 * self.tide + 0.5 * (self.tide_prior + everyone - told)
+        self.tide = 0.5 * self.tide + 0.5 * (before + everyone - told)
 
     def _weigh_berths(self) -> list[Any]:
         """Let all looks tell each berth; return ln p of the berths' heights."""
@@ -248,25 +247,38 @@ class _Graph:
         for other in hers:
             t = self._at(other)[1]
             said[t] = said.get(t, self.said[p, t]) - self.by_ship[other.detection_id]
+        water = self._water(p, said)
         total = self.total[p]
         for t, left in said.items():
             total = total - self.messages[p].get(t, 0.0)
             if t != now and np.ptp(left) > _SILENT:
-                total = total + self._for_berth(left, self.tide[p, t])
+                total = total + self._for_berth(left, water[t])
         total = _shared(total)
         # The quay above the water now: the berth's height less the tide, and its own jetty.
-        weight = _normal(self.tide[p, now])
-        here = weight @ np.stack([_moved(_normal(total), -k) for k in range(-15, 16)])
+        weight = _normal(water[now])
+        here = weight @ np.stack([_moved(_normal(total), -k) for k in _STEPS])
         here = here * np.exp(said[now] - said[now].max())
-        mean = _normal(total + self._for_berth(said[now], self.tide[p, now]))
-        tide = _normal(self.tide[p, now] + self._for_tide(said[now], _normal(total)))
-        middle = float(tide @ _TIDES_M)
+        mean = _normal(total + self._for_berth(said[now], water[now]))
+        tide = _normal(water[now] + self._for_tide(said[now], _normal(total)))
+        middle = float(tide @ TIDES_M)
         return QuayView(
             height=here / here.sum(),
             mean=mean,
             tide_m=middle,
-            tide_sd_m=float(np.sqrt(tide @ (_TIDES_M - middle) ** 2)),
+            tide_sd_m=float(np.sqrt(tide @ (TIDES_M - middle) ** 2)),
         )
+
+    def _water(self, place: int, hers: Iterable[int]) -> Any:
+        """Return ln p (look, tide) of the water by all but what a place says in some looks."""
+        others = self.told.sum(axis=0)
+        for t in hers:
+            others[t] -= self.told[place, t]
+        return told_by_others(self.hours, others) + others
+
+
+def _hours(when: dt.datetime | None) -> float:
+    """Return hours since any common moment; NaN for none."""
+    return float("nan") if when is None else when.timestamp() / 3600.0
 
 
 def _normal(logs: Any) -> Any:
@@ -278,13 +290,6 @@ def _floored(logs: Any) -> Any:
     return np.maximum(logs - logs.max(), _FLOOR)
 
 
-def _smoothed(logs: Any, sd_m: float) -> Any:
-    """Return ln of likelihoods (.., height) blurred by a tide that is not known."""
-    peak = logs.max(axis=-1, keepdims=True)
-    blurred = gaussian_filter1d(np.exp(logs - peak), sd_m / 0.1, axis=-1, mode="nearest")
-    return np.log(np.maximum(blurred, 1e-13)) + peak
-
-
 def _shared(logs: Any) -> Any:
     """Return ln p blurred by what all looks get wrong alike."""
     blurred = gaussian_filter1d(_normal(logs), _SHARED_SD_M / 0.1, mode="nearest")
@@ -293,7 +298,7 @@ def _shared(logs: Any) -> Any:
 
 def _shifts(said: Any) -> Any:
     """Return (tide, height): ln E(H - t) for each t."""
-    return np.stack([_held(said, k) for k in range(-15, 16)])
+    return np.stack([_held(said, k) for k in _STEPS])
 
 
 def _held(values: Any, steps: int) -> Any:
