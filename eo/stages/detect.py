@@ -93,11 +93,10 @@ def find_targets(
     BandError
         If a visible band is missing.
     """
-    # How high the sun stands is not asked: a shadow is darker than water, departs in no band.
-    del sun_elevation_deg
     scene = scene_pixels(
-        reflectance, bands, mask, grid.pixel_m, sun_azimuth_grid_deg=sun_azimuth_grid_deg
-    )
+        reflectance, bands, mask, grid.pixel_m, sun_elevation_deg=sun_elevation_deg,
+        sun_azimuth_grid_deg=sun_azimuth_grid_deg,
+    )  # fmt: skip
     model = model or shipped_model(band_set(bands))
     if reference is None:
         water = scene.water

@@ -28,10 +28,15 @@ _NECK = 0.62
 """Share of the usual breadth below which two ships meet: bows and sterns narrow."""
 _BROAD_PX = 3.5
 _LEAST_CORE_M2 = 100.0
-_HOUSE_GAP_M = 28.0
-"""Longest shade of a house on deck: 20 m high, under a sun of 35 degrees along the hull."""
+_HOUSE_M = 16.0
+"""Height of the highest houses above deck."""
+_HOUSE_GAP_M = 28.0, 60.0
+"""Longest shade of a house on deck where the sun's elevation is unknown or high, and where it is
+lowest: beyond, it is another ship that lies ahead."""
 _PLAIN_GAP_M = 10.0
 """Longest gap to a house whose shade cannot fall there, or where the sun is unknown."""
+_ASKEW = 0.03
+"""By how much the axis of what the shade leaves of a hull may be turned: it cuts her aslant."""
 _BRIDGE = 0.75
 """Breadth of what is closed between hull and house, over theirs."""
 _STEP_PX = 0.5
@@ -238,12 +243,18 @@ def _house(main: Box, other: Box, scene: Pixels) -> bool:
         dr * scene.sunward[0] + dc * scene.sunward[1] > 0.3 * math.hypot(dr, dc)
     )
     return bool(
-        v < 0.25 * main.width_px
-        and gap * pixel_m < (_HOUSE_GAP_M if sunlit else _PLAIN_GAP_M)
+        v < 0.25 * main.width_px + _ASKEW * u
+        and gap * pixel_m < (_longest_shade_m(scene) if sunlit else _PLAIN_GAP_M)
         and u > 0.4 * main.length_px
         and along < 0.4 * main.length_px
         and 0.65 < across / main.width_px < 1.4
     )
+
+
+def _longest_shade_m(scene: Pixels) -> float:
+    """Return how long the shade of a house on deck can be [m]."""
+    least, most = _HOUSE_GAP_M
+    return min(max(_HOUSE_M * (scene.shadow_per_m or 0.0), least), most)
 
 
 def bridged(member: Array, where: tuple[slice, slice], scene: Pixels) -> tuple[Array, Pixels]:

@@ -63,6 +63,8 @@ class Pixels:
     """Whether what never moves has been taken off: islets and moles cannot be mistaken."""
     sunward: tuple[float, float] | None = None
     """Horizontal unit vector towards the sun, (rows, columns); None where it is unknown."""
+    shadow_per_m: float | None = None
+    """Metres of shadow per metre of height; None where the sun's elevation is unknown."""
     ashore: Array | None = None
     """bool (y, x) where nothing can float; None where the empty port is unknown."""
     glint: Glint | None = None
@@ -75,6 +77,7 @@ def scene_pixels(
     mask: Array,
     pixel_m: float,
     *,
+    sun_elevation_deg: float | None = None,
     sun_azimuth_grid_deg: float | None = None,
 ) -> Pixels:
     """Return what one scene shows beside water, by its own pixels alone.
@@ -100,6 +103,7 @@ def scene_pixels(
         threshold=threshold,
         pixel_m=pixel_m,
         sunward=_rows_and_columns(sun_azimuth_grid_deg),
+        shadow_per_m=_shadow_per_m(sun_elevation_deg),
     )
 
 
@@ -108,6 +112,12 @@ def _rows_and_columns(azimuth_deg: float | None) -> tuple[float, float] | None:
         return None
     azimuth = math.radians(azimuth_deg)
     return -math.cos(azimuth), math.sin(azimuth)
+
+
+def _shadow_per_m(elevation_deg: float | None) -> float | None:
+    if elevation_deg is None or elevation_deg <= 0:
+        return None
+    return 1.0 / math.tan(math.radians(elevation_deg))
 
 
 def against(scene: Pixels, empty_colour: Array, empty_cover: Array) -> Pixels:
@@ -175,4 +185,5 @@ def coarser(scene: Pixels, factor: int) -> Pixels:
         threshold=scene.threshold,
         pixel_m=scene.pixel_m * factor,
         sunward=scene.sunward,
+        shadow_per_m=scene.shadow_per_m,
     )

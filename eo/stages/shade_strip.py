@@ -54,7 +54,8 @@ _BEAM_SD_PX = 0.4
 _MIN_BEAM_PX = 1.2
 _MIN_ROWS = 3.0
 """Fewer rows of pixels along the mid-body cannot tell a strip from a wave."""
-_MIN_ROW_SHARE = 0.25
+_MIN_ROW_SHARE = 0.3
+"""Of the rows: where more are lost, what took them stands unseen in others too."""
 _DECK_PX = 4.0
 """Pixels of a row aboard that tell the deck, however broad she is."""
 _MIN_PX = 6
