@@ -91,9 +91,7 @@ def compile_results(findings: Findings, parts: PartStore, draft: Files) -> dict[
         berths_given=bool(berths),
     )
     times = {scene.scene_id: scene.datetime for scene in scenes if scene.datetime is not None}
-    weighed = weigh(
-        sightings, stays, fleet, product=campaign.product, counts=counts, times=times
-    )
+    weighed = weigh(sightings, stays, fleet, product=campaign.product, counts=counts, times=times)
     totals = port_totals(weighed.calls, stays, looks, start=campaign.start, end=campaign.end)
     counted = {stay.call_id for stay in stays if stay.counts}
     calls = sorted(

@@ -23,13 +23,13 @@ from eo.core.sensors import Sensor
 from eo.kernels.block_shadow import WideShade
 from eo.kernels.profile import ProfileBatch, ProfileFit, profile_likelihood
 from eo.kernels.profile_columns import SKEW
-from eo.physics.hull import usual_beam_m
 from eo.physics.shadow import (
     DETECTED_HEADING_SD_DEG,
     ShadowGeometry,
     refuse_geometry,
     shadow_geometry,
 )
+from eo.stages.alongside import stands_in_strip, too_broad
 from eo.stages.hulls import RIMS_M, with_beam
 from eo.stages.quay import EmptyPort, Light
 from eo.stages.quay_strip import measure_on_quay
@@ -40,6 +40,7 @@ from eo.stages.shade_strip import (
     FREEBOARD_STEP_M,
     bound_of_height_m,
     edge_sd_m,
+    is_coarse,
     laid_out,
     over_heights,
     published,
@@ -62,8 +63,6 @@ __all__ = [
 
 _STRAIGHT_SD_DEG = 0.5
 """How well straight edges of a mid-body tell a heading, however well they are fitted."""
-_BEAM_SDS = 2.4
-"""Spreads of the beam at one length beyond which a hull is not hers alone."""
 _RIMS_SD_M = 0.25
 """How much decks differ in what their rims take of their breadth; see RIMS_M."""
 _MIN_DECK_CONTRAST, _MIN_SHADE_CONTRAST = 5.0, 2.5
@@ -324,7 +323,7 @@ def _judge(fit: ProfileFit, place: int, laid: _Laid) -> Measured:
     )
     if not (seen and np.isfinite(logl).all()):
         return Measured(freeboard=said)
-    if _something_alongside(hull, *beam):
+    if too_broad(hull, *beam) or _shares_strip(fit, place, laid):
         return Measured(freeboard=replace(said, status="occupied"))
     heights = over_heights(logl, np.asarray(laid.batch.widths_m[0]), geometry)
     heights = with_fittings(heights, geometry, edge_m, manifold_share=laid.pixels.manifold_share)
@@ -361,13 +360,19 @@ def _fitted_heading_deg(
     return heading, float(np.hypot(np.rad2deg(sd), _STRAIGHT_SD_DEG))
 
 
-def _something_alongside(hull: Hull, beam_m: float, beam_sd_m: float) -> bool:
-    """Whether what was fitted is far too broad, or too slim, to be the hull of a tanker so long.
-
-    A barge or a tug against her, or an edge of something else: what its shade says is not hers.
-    """
-    usual, usual_sd = usual_beam_m(hull.length_m, hull.length_sd_m)
-    return abs(beam_m - usual) > _BEAM_SDS * float(np.hypot(usual_sd, beam_sd_m))
+def _shares_strip(fit: ProfileFit, place: int, laid: _Laid) -> bool:
+    """Whether something stands in her strip, where pixels are too coarse to show it."""
+    if not is_coarse(laid.hull, laid.pixels):
+        return False
+    count = laid.pixels.across_m.size
+    batch = laid.batch
+    return stands_in_strip(
+        laid.pixels,
+        laid.pixels.values - np.asarray(fit.model[place])[:, :count],
+        np.asarray(fit.noise[place]),
+        edge_m=float(fit.edges_m[place][1]),
+        width_m=max(float(fit.width_m[place]), float(batch.width_mean_m[0] + batch.width_sd_m[0])),
+    )
 
 
 def _fitted_beam_m(fit: ProfileFit, place: int, spread: Any) -> tuple[float, float]:

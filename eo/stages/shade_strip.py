@@ -29,6 +29,7 @@ __all__ = [
     "HEIGHTS_M",
     "bound_of_height_m",
     "edge_sd_m",
+    "is_coarse",
     "laid_out",
     "over_heights",
     "published",
@@ -118,10 +119,15 @@ def usable_rows(
         lost = _leading_reason(pixels, zone, (strip_px + beam_px) * count)
         return pixels, int(good.sum()), lost or "too-small"
     # Fine pixels show manifold and crane for themselves.
-    coarse = beam_px <= _FINE_BEAM_PX
+    coarse = is_coarse(hull, pixels)
     share = float((pixels.code[keep & beside] == _MANIFOLD).mean()) if coarse else 0.0
     kept = replace(pixels.kept(keep), moored=moored, manifold_share=share)
     return kept, int(good.sum()), None
+
+
+def is_coarse(hull: Hull, pixels: HullPixels) -> bool:
+    """Whether pixels are too coarse to show what stands on a hull or beside her for itself."""
+    return hull.beam_m <= _FINE_BEAM_PX * float(np.sqrt(pixels.pixel_area_m2))
 
 
 def _cluttered(pixels: HullPixels, beside: Any, row: Any, count: int, *, strip_px: float) -> Any:

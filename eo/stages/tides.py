@@ -1,13 +1,14 @@
 """The water's height at the hours of the looks: a few waves carry it from look to look.
 
-Tides are sums of waves whose periods are known to the second and whose heights and phases belong to
-the port. Seen at one hour of the day, the moon's half-daily wave comes again after a fortnight: what
-one look says of the water, its neighbours share. With constituents c of period w_c,
+Tides are sums of waves whose periods are known to the second and whose heights and phases belong
+to the port. Seen at one hour of the day, the moon's half-daily wave comes again after a fortnight:
+what one look says of the water, its neighbours share. With constituents c of period w_c,
 
-    t(h) = sum over c of a_c cos(2 pi h / w_c) + b_c sin(2 pi h / w_c) + e,   a_c, b_c ~ N(0, q_c v)  (1)
+    t(h) = sum over c of a_c cos(2 pi h / w_c) + b_c sin(2 pi h / w_c) + e                    (1)
 
-h the hour, v the tide's variance, q_c the usual shares in it and e what weather adds, each look its
-own. How large the tide is here, and whether half-daily or daily, the looks weigh.
+a_c and b_c of variance q_c v, h the hour, v the tide's variance, q_c the usual shares in it and e
+what weather adds, each look its own. How large the tide is here, and whether half-daily or daily,
+the looks weigh.
 """
 
 from __future__ import annotations
