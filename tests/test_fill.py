@@ -9,8 +9,8 @@ import pytest
 
 from eo.core.records import Candidate, Freeboard, Hull, Sighting, Stay, Vessel, WaterCount
 from eo.core.rows import Detection, PortCall
-from eo.physics.hull import draught_at_fill_m
-from eo.stages.draws import quantiles
+from eo.physics.hull import draught_at_fill_m, sample_particulars
+from eo.stages.draws import freeboards_at, freeboards_over, quantiles
 from eo.stages.fill import weigh
 from eo.stages.quay_height import QUAY_HEIGHTS_M
 
@@ -321,3 +321,13 @@ def test_other_stays_say_how_full_ships_here_usually_are():
     assert among_empty.fill < alone.fill - 0.05
     assert among_full.fill > alone.fill + 0.05
     assert among_empty.fill_p05 < 0.05 < among_full.fill_p05
+
+
+def test_freeboards_over_fills_are_those_at_each_fill():
+    ships = sample_particulars(
+        np.random.default_rng(2), 200, length_m=110.0, beam_m=17.5, length_sd_m=3.0, beam_sd_m=1.0
+    )
+    fills = np.linspace(-0.05, 1.05, 45)
+    found = freeboards_over(ships, fills)
+    for fill, column in zip(fills, found.T, strict=True):
+        assert column == pytest.approx(freeboards_at(ships, fill), abs=1e-5)

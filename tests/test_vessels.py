@@ -224,6 +224,24 @@ def test_a_stern_in_her_own_houses_shade_is_given_back():
     assert ahead.x_m + 0.5 * ahead.length_m == pytest.approx(abeam.x_m + 0.5 * abeam.length_m)
 
 
+def test_a_house_is_hers_across_the_shade_that_a_low_sun_lets_it_throw():
+    """The sun stands astern and aslant: the house's shade cuts the deck off, longer the lower."""
+    deck = ship(330.0, -300.0, 160.0, 20.0, 270.0)
+    # From the house's front westwards, aslant.
+    shade = shapely.Polygon([(378, -289), (378, -311), (343, -311), (333, -289)])
+    image = draw(SCENE, [*deck, (shade, 0.9 * WATER)])
+
+    def longest(elevation_deg):
+        result = find_targets(
+            image, BANDS, clear(SCENE), reference=None, grid=SCENE, window=SCENE.window,
+            sun_elevation_deg=elevation_deg, sun_azimuth_grid_deg=95.0,
+        )  # fmt: skip
+        return max(target.hull.length_m for target in result.targets)
+
+    assert longest(15.0) == pytest.approx(157.0, abs=8.0)
+    assert longest(50.0) < 100.0
+
+
 def test_where_the_bow_is_unknown_the_sun_ahead_only_widens():
     unknown = one_box(90.0, bow=0)
     assert unknown.length_m == one_box(0.0, bow=0).length_m

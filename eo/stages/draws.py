@@ -13,9 +13,11 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
+from numpy.polynomial.chebyshev import chebvander
 
 from eo.core.records import Candidate, Freeboard, Sighting, Vessel
 from eo.physics.hull import (
+    FILL_LIMITS,
     WATERLINE_SHARE,
     Particulars,
     draught_at_fill_m,
@@ -24,9 +26,9 @@ from eo.physics.hull import (
 
 __all__ = [
     "ShipDraws",
-    "columns_of",
     "draw_ships",
     "freeboards_at",
+    "freeboards_over",
     "has_particulars",
     "log_likelihood_at",
     "quantiles",
@@ -35,6 +37,8 @@ __all__ = [
 
 _DRAWS_OF_A_VESSEL = 200
 """Of a fleet vessel whose particulars are not all given."""
+_NODES = 9
+"""Of the interpolation over fills."""
 _IMPOSSIBLE = -30.0
 """ln L of a deck below the water."""
 
@@ -149,11 +153,6 @@ def _mean_of(values: Sequence[tuple[float, float]], shared: float) -> tuple[floa
     return mean, float(np.hypot(weight.sum() ** -0.5, shared * mean))
 
 
-def columns_of(ships: Particulars) -> Particulars:
-    """Return the ships (draw,) as columns (draw, 1), to be held against rows of fills."""
-    return Particulars(**{f.name: getattr(ships, f.name)[:, None] for f in fields(Particulars)})
-
-
 def freeboards_at(ships: Particulars, fill: Any) -> Any:
     """Return the freeboard [m] of ships (arrays that broadcast with `fill`) filled so."""
     return ships.depth_m - draught_at_fill_m(
@@ -162,6 +161,19 @@ def freeboards_at(ships: Particulars, fill: Any) -> Any:
         ballast_draught_m=ships.ballast_draught_m,
         design_block=ships.design_block,
     )
+
+
+def freeboards_over(ships: Particulars, fills: Any) -> Any:
+    """Return the freeboards (draw, fill) [m] of all ships (draw,) at all fills (fill,) alike.
+
+    Solved at nine Chebyshev nodes and interpolated: within 1e-5 m of :func:`freeboards_at`.
+    """
+    ships = Particulars(**{f.name: getattr(ships, f.name)[:, None] for f in fields(Particulars)})
+    middle, half = 0.5 * sum(FILL_LIMITS), 0.5 * (FILL_LIMITS[1] - FILL_LIMITS[0])
+    nodes = np.cos(np.pi * (np.arange(_NODES) + 0.5) / _NODES)
+    at_nodes = freeboards_at(ships, middle + half * nodes[None, :])
+    wanted = chebvander((fills - middle) / half, _NODES - 1)
+    return at_nodes @ np.linalg.solve(chebvander(nodes, _NODES - 1).T, wanted.T)
 
 
 def log_likelihood_at(look: Freeboard, height_m: Any, *, above_m: Any = 0.0) -> Any:

@@ -23,7 +23,13 @@ from eo.stages.fills_usual import flat_density, usual_fills
 from eo.stages.houses import with_houses
 from eo.stages.look_fill import LookFill, fill_likelihood, look_fill
 from eo.stages.quays import QuayView, ShipOnQuay, above_water, place_of, view_quays
-from eo.stages.ships_learnt import FILLS, ShipSize, any_fill_weights, learnt_weights
+from eo.stages.ships_learnt import (
+    FILLS,
+    ShipSize,
+    alike_stays,
+    any_fill_weights,
+    learnt_weights,
+)
 
 __all__ = ["Weighed", "weigh"]
 
@@ -158,10 +164,11 @@ def _learnt(
     The two teach each other: see :func:`learnt_weights` and :func:`usual_fills`.
     """
     usual = usual_fills(FILLS, {stay.call_id: () for stay in stays})
+    alike = alike_stays(stays, sizes)
     for _ in range(_ROUNDS):
-        weights = learnt_weights(stays, ships, passes, vessels, sizes=sizes, usual=usual)
+        weights = learnt_weights(stays, ships, passes, vessels, alike=alike, usual=usual)
         usual = _usual(stays, ships, passes, weights)
-    return learnt_weights(stays, ships, passes, vessels, sizes=sizes, usual=usual), usual
+    return learnt_weights(stays, ships, passes, vessels, alike=alike, usual=usual), usual
 
 
 def _usual(

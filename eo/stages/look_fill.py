@@ -11,8 +11,7 @@ from eo.core.records import Freeboard
 from eo.physics.hull import FILL_LIMITS
 from eo.stages.draws import (
     ShipDraws,
-    columns_of,
-    freeboards_at,
+    freeboards_over,
     log_likelihood_at,
     quantiles,
 )
@@ -47,10 +46,10 @@ def _over_all(look: Freeboard, who: ShipDraws) -> tuple[Any, Any, Any] | None:
     None if no ship at all fits.
     """
     kept = who.weight > 1e-5 * who.weight.max()
-    weight, columns = who.weight[kept], columns_of(who.picked(kept))
-    height = freeboards_at(columns, FILLS[None, :])
-    weight = weight[:, None] * np.exp(log_likelihood_at(look, height))
-    return (weight, height, columns.depth_m) if weight.sum() > 0 else None
+    ships = who.picked(kept)
+    height = freeboards_over(ships, FILLS)
+    weight = who.weight[kept][:, None] * np.exp(log_likelihood_at(look, height))
+    return (weight, height, ships.depth_m[:, None]) if weight.sum() > 0 else None
 
 
 def fill_likelihood(look: Freeboard, who: ShipDraws) -> Any:

@@ -35,6 +35,8 @@ _HOUSE_GAP_M = 28.0, 60.0
 lowest: beyond, it is another ship that lies ahead."""
 _PLAIN_GAP_M = 10.0
 """Longest gap to a house whose shade cannot fall there, or where the sun is unknown."""
+_HOUSE_SHARE = 0.3
+"""Share of a ship, from bow to the house's middle, that house and stern may be long."""
 _ASKEW = 0.03
 """By how much the axis of what the shade leaves of a hull may be turned: it cuts her aslant."""
 _BRIDGE = 0.75
@@ -246,7 +248,7 @@ def _house(main: Box, other: Box, scene: Pixels) -> bool:
         v < 0.25 * main.width_px + _ASKEW * u
         and gap * pixel_m < (_longest_shade_m(scene) if sunlit else _PLAIN_GAP_M)
         and u > 0.4 * main.length_px
-        and along < 0.4 * main.length_px
+        and along < _HOUSE_SHARE * (u + 0.5 * main.length_px)
         and 0.65 < across / main.width_px < 1.4
     )
 

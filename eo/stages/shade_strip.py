@@ -55,8 +55,10 @@ _BEAM_SD_PX = 0.4
 _MIN_BEAM_PX = 1.2
 _MIN_ROWS = 3.0
 """Fewer rows of pixels along the mid-body cannot tell a strip from a wave."""
-_MIN_ROW_SHARE = 0.3
-"""Of the rows: where more are lost, what took them stands unseen in others too."""
+_MIN_FINE_ROWS = 5.0
+"""The same where pixels are fine: over fewer, fittings of one hatch and what took the other rows
+say as much as the hull does."""
+_MIN_ROW_SHARE = 0.25
 _DECK_PX = 4.0
 """Pixels of a row aboard that tell the deck, however broad she is."""
 _MIN_PX = 6
@@ -105,7 +107,8 @@ def usable_rows(
     zone = beside | aboard
     strip_px, beam_px = (strip + 1.2 * size) / size, hull.beam_m / size
     free = ~_cluttered(pixels, beside, row, count, strip_px=strip_px)
-    least = max(_MIN_ROWS, _MIN_ROW_SHARE * count)
+    coarse = is_coarse(hull, pixels)
+    least = max(_MIN_ROWS if coarse else _MIN_FINE_ROWS, _MIN_ROW_SHARE * count)
     against, moored = _against_quay(pixels, row, edge, size, count)
     # Rows beside the manifold are used only where the others are too few.
     for usable in (pixels.code == 0, (pixels.code == 0) | (pixels.code == _MANIFOLD)):
@@ -119,7 +122,6 @@ def usable_rows(
         lost = _leading_reason(pixels, zone, (strip_px + beam_px) * count)
         return pixels, int(good.sum()), lost or "too-small"
     # Fine pixels show manifold and crane for themselves.
-    coarse = is_coarse(hull, pixels)
     share = float((pixels.code[keep & beside] == _MANIFOLD).mean()) if coarse else 0.0
     kept = replace(pixels.kept(keep), moored=moored, manifold_share=share)
     return kept, int(good.sum()), None

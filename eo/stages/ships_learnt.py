@@ -20,8 +20,7 @@ from eo.core.records import Freeboard, Stay, Vessel
 from eo.physics.hull import FILL_LIMITS
 from eo.stages.draws import (
     ShipDraws,
-    columns_of,
-    freeboards_at,
+    freeboards_over,
     has_particulars,
     log_likelihood_at,
 )
@@ -30,6 +29,7 @@ from eo.stages.fills_usual import flat_density
 __all__ = [
     "FILLS",
     "ShipSize",
+    "alike_stays",
     "any_fill_weights",
     "at_one_time",
     "if_hers",
@@ -81,7 +81,7 @@ def same_ship_p(one: ShipSize, other: ShipSize) -> float:
 
 def _any_fill(who: ShipDraws) -> Any:
     """Return the freeboards (draw, fill) of all draws over some evenly spread fills."""
-    return freeboards_at(columns_of(who.ships), _COARSE[None, :])
+    return freeboards_over(who.ships, _COARSE)
 
 
 def any_fill_weights(who: ShipDraws, grid_m: Any, step_m: float) -> Any:
@@ -109,13 +109,36 @@ def at_one_time(one: Stay, other: Stay) -> bool:
     return other.first_seen <= one.last_seen and one.first_seen <= other.last_seen
 
 
+def alike_stays(
+    stays: Sequence[Stay], sizes: Mapping[str, ShipSize]
+) -> dict[str, list[tuple[str, float]]]:
+    """Return, by call, other calls that may be the same unlisted ship's, and that chance.
+
+    Two ships seen at one time are two.
+    """
+    unlisted = {
+        stay.call_id: sum(c.probability for c in stay.candidates if c.vessel_id is None)
+        for stay in stays
+    }
+    alike = {}
+    for stay in stays:
+        hers = sizes[stay.call_id]
+        others = [
+            (other.call_id, unlisted[other.call_id] * same_ship_p(hers, sizes[other.call_id]))
+            for other in stays
+            if other.call_id != stay.call_id and not at_one_time(stay, other)
+        ]
+        alike[stay.call_id] = sorted((key, share) for key, share in others if share >= _LIKELY)
+    return alike
+
+
 def learnt_weights(
     stays: Sequence[Stay],
     ships: Mapping[str, ShipDraws],
     looks: Mapping[str, Mapping[str, Freeboard]],
     fleet: Mapping[str, Vessel],
     *,
-    sizes: Mapping[str, ShipSize],
+    alike: Mapping[str, Sequence[tuple[str, float]]],
     usual: Mapping[str, Any],
 ) -> dict[tuple[str, str], Any]:
     """Return, for each measured look of a stay, weights (draw,) of who she is by all others.
@@ -130,8 +153,8 @@ def learnt_weights(
         Per call, what was seen in each pass, over heights above the water.
     fleet
         Known vessels.
-    sizes
-        Of each stay, by call.
+    alike
+        What :func:`alike_stays` says.
     usual
         By call, how often ships lie at each of FILLS.
 
@@ -149,7 +172,7 @@ def learnt_weights(
         for stay in stays
     }
     taught = _taught(stays, ships, evidence, fleet)
-    for call_id, logs in _taught_by_size(stays, ships, looks, sizes, often).items():
+    for call_id, logs in _taught_by_size(stays, ships, looks, alike, often).items():
         taught[call_id] += logs
     weights = {}
     for stay in stays:
@@ -232,40 +255,22 @@ def _taught_by_size(
     stays: Sequence[Stay],
     ships: Mapping[str, ShipDraws],
     looks: Mapping[str, Mapping[str, Freeboard]],
-    sizes: Mapping[str, ShipSize],
+    alike: Mapping[str, Sequence[tuple[str, float]]],
     often: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """Return ln (draw,) of what other calls by unlisted ships of her size say of her draws.
-
-    Two ships seen at one time are two.
-    """
-    unlisted = {
-        stay.call_id: sum(c.probability for c in stay.candidates if c.vessel_id is None)
-        for stay in stays
-    }
+    """Return ln (draw,) of what other calls by unlisted ships of her size say of her draws."""
     told = {stay.call_id: np.zeros(ships[stay.call_id].weight.size) for stay in stays}
     for stay in stays:
         who = ships[stay.call_id]
         hers = np.array([name is None for name in who.vessel_ids], bool)
-        others = [
-            (
-                other,
-                unlisted[other.call_id] * same_ship_p(sizes[stay.call_id], sizes[other.call_id]),
-            )
-            for other in stays
-            if other.call_id != stay.call_id
-            and looks[other.call_id]
-            and not at_one_time(stay, other)
-        ]
-        others = [(other, share) for other, share in others if share >= _LIKELY]
+        others = [(key, share) for key, share in alike[stay.call_id] if looks[key]]
         if not hers.any() or not others:
             continue
-        heights = freeboards_at(columns_of(who.picked(hers)), _COARSE[None, :])
-        for other, share in sorted(others, key=lambda pair: pair[0].call_id):
+        heights = freeboards_over(who.picked(hers), _COARSE)
+        for key, share in others:
             said = np.zeros(int(hers.sum()))
-            for _, look in sorted(looks[other.call_id].items()):
-                at_fills = _at_fills(look, often[other.call_id])
-                seen = np.exp(log_likelihood_at(look, heights)) @ at_fills
+            for _, look in sorted(looks[key].items()):
+                seen = np.exp(log_likelihood_at(look, heights)) @ _at_fills(look, often[key])
                 said += np.log(np.maximum(seen, 1e-12))
             told[stay.call_id][hers] += if_hers(said, share)
     return told
