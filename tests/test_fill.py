@@ -317,7 +317,7 @@ def test_other_stays_say_how_full_ships_here_usually_are():
         detections, _ = rows_of(looks, stays, [SHIP], product="diesel")
         return detections[-1]
 
-    alone, among_empty, among_full = told([]), told([0.02] * 25), told([0.5] * 25)
+    alone, among_empty, among_full = told([]), told([0.02] * 60), told([0.5] * 60)
     assert among_empty.fill < alone.fill - 0.05
     assert among_full.fill > alone.fill + 0.05
     assert among_empty.fill_p05 < 0.05 < among_full.fill_p05

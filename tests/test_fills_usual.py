@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from eo.stages.fills_usual import flat_density, usual_fills
+from eo.stages.fills_usual import usual_fills
 
 FILLS = np.linspace(-0.05, 1.05, 221)
 
@@ -22,10 +22,23 @@ def drawn(rng, count, sd=0.1):
     return true, looks_at(true + sd * rng.standard_normal(count), sd)
 
 
-def test_nothing_seen_leaves_any_fill_alike():
+def test_nothing_seen_leaves_what_is_usual_anywhere():
     usual = usual_fills(FILLS, {"a": (), "b": ()})
     assert set(usual) == {"", "a", "b"}
-    assert all(density == pytest.approx(flat_density(FILLS)) for density in usual.values())
+    for density in usual.values():
+        assert density.sum() == pytest.approx(1.0)
+        in_ballast, half, laden = (
+            share(density, *at) for at in ((-0.05, 0.1), (0.4, 0.6), (0.8, 1))
+        )
+        assert in_ballast > 0.25
+        assert laden > 0.2
+        assert half > 0.08  # nothing is ruled out
+
+
+def test_a_port_where_ships_lie_half_full_is_believed():
+    looks = looks_at([0.5] * 40)
+    density = usual_fills(FILLS, {f"s{k}": [look] for k, look in enumerate(looks)})[""]
+    assert share(density, 0.35, 0.65) > 0.6
 
 
 def test_two_ways_to_lie_are_learnt_from_blurred_looks():
@@ -66,7 +79,7 @@ def test_a_stay_is_not_told_what_it_said_itself():
 
 def test_few_looks_say_little_and_order_never_shows():
     few = usual_fills(FILLS, {"a": looks_at([0.0])})[""]
-    assert share(few, 0.3, 0.6) > 0.2
+    assert share(few, 0.3, 0.6) > 0.8 * share(usual_fills(FILLS, {"a": ()})[""], 0.3, 0.6)
     stays = {f"s{k}": looks_at([0.1 * k]) for k in range(9)}
     turned = dict(reversed(stays.items()))
     again = usual_fills(FILLS, turned)

@@ -1,10 +1,11 @@
 """How full ships here usually are: learnt from all looks together.
 
-Ships wait in ballast or laden far more often than half full, at some ports more than at others.
-The density of fills in a campaign is what its looks' own likelihoods together say of it: a mixture
-of broad bumps, whose shares expectation-maximisation finds, held to a flat density by the weight of
-a few looks. A stay is told what all *other* stays say, so that neither a look counts twice nor the
-stage of a call enters.
+Ships come in ballast and go laden, or the other way: they lie so far more often than half full, at
+some ports more than at others. The density of fills in a campaign is what its looks' own
+likelihoods together say of it: a mixture of broad bumps, whose shares expectation-maximisation
+finds, held to what is usual anywhere by the weight of a few looks. Without that, how deep ships in
+ballast lie and how many are in ballast would be told by the same looks. A stay is told what all
+*other* stays say, so that neither a look counts twice nor the stage of a call enters.
 """
 
 from __future__ import annotations
@@ -19,8 +20,12 @@ __all__ = ["flat_density", "usual_fills"]
 _BUMP_STEP, _BUMP_SD = 0.1, 0.05
 """Places and widths of the bumps, as fills: ballast and marks differ by that from voyage to voyage.
 """
-_HELD_BY = 6.0
-"""Looks that the flat density is worth."""
+_USUAL_FLAT = 0.4
+_USUAL_BUMPS = np.array([30, 4, 1, 1, 1, 1, 1, 1, 5, 10, 5]) / 100.0
+"""Shares of the flat density and of the bumps, by place, that are usual anywhere: ballast is what
+fill 0 is defined by, and laden is most often a little less than the marks."""
+_HELD_BY = 10.0
+"""Looks that these are worth."""
 _ROUNDS, _ROUNDS_WITHOUT = 60, 15
 """Of the expectation-maximisation over all stays, and from there without one of them."""
 
@@ -43,7 +48,8 @@ def usual_fills(fills: Any, stays: Mapping[str, Sequence[Any]]) -> dict[str, Any
     Returns
     -------
     dict
-        (fill,) by call, each sums to 1; by `""`, what all stays say. Flat where nothing is said.
+        (fill,) by call, each sums to 1; by `""`, what all stays say. Where nothing is said, what is
+        usual anywhere.
 
     Notes
     -----
@@ -56,15 +62,16 @@ def usual_fills(fills: Any, stays: Mapping[str, Sequence[Any]]) -> dict[str, Any
     places = np.arange(0.0, 1.0 + 0.5 * _BUMP_STEP, _BUMP_STEP)
     bumps = np.exp(-0.5 * ((fills[None, :] - places[:, None]) / _BUMP_SD) ** 2)
     parts = np.concatenate([flat[None, :], bumps / bumps.sum(axis=1, keepdims=True)])
-    # Bumps side by side make the flat density too: either way it is worth as many looks.
-    held = np.append(0.5, np.full(len(places), 0.5 / len(places))) * _HELD_BY
+    anywhere = np.append(_USUAL_FLAT, _USUAL_BUMPS)
+    anywhere = anywhere / anywhere.sum()
+    held = anywhere * _HELD_BY
     told = [(key, said) for key in sorted(stays) for said in stays[key]]
     if not told:
-        return dict.fromkeys(["", *stays], flat)
+        return dict.fromkeys(["", *stays], anywhere @ parts)
     owner = np.array([key for key, _ in told])
     seen = np.array([said / said.sum() for _, said in told]) @ parts.T
     worth = np.array([len(stays[key]) ** -0.5 for key in owner])
-    share = _shares(seen, worth, held, held / held.sum(), _ROUNDS)
+    share = _shares(seen, worth, held, anywhere, _ROUNDS)
     usual = {"": share @ parts}
     for key in stays:
         others = owner != key
