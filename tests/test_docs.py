@@ -127,6 +127,25 @@ def test_commands_are_documented_and_no_other() -> None:
         assert missing == set(), f"eo {name}: {missing} are not in docs/commands.md"
 
 
+def test_every_command_shows_its_help() -> None:
+    """Brackets in a help text are markup, and one that does not close ends the command."""
+    import typer.main
+    from typer.testing import CliRunner
+
+    from eo.cli import app
+
+    def letters(text: str | None) -> str:
+        return "".join(re.findall(r"[a-z0-9]", (text or "").lower()))
+
+    commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+    for name, command in commands.items():
+        shown = CliRunner().invoke(app, [name, "--help"], env={"COLUMNS": "200"})
+        assert shown.exit_code == 0, f"eo {name} --help: {shown.exception}"
+        for parameter in command.params:
+            told = letters(getattr(parameter, "help", None))
+            assert told in letters(shown.output), f"eo {name} --help: {parameter.name} is cut"
+
+
 def test_links_between_documents_hold() -> None:
     for path in [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), ROOT / "k8s" / "README.md"]:
         for target in re.findall(r"\]\((?!\w+://|#)([^)#]+)", path.read_text()):

@@ -53,7 +53,7 @@ Engine = Annotated[
     str,
     typer.Option(
         help="threads, serial, processes, cuda, tls://HOST:PORT or tcp://HOST:PORT of a Dask "
-        "scheduler, gateway[://HOST[/CLUSTER]], kubecluster[://NAMESPACE/NAME].",
+        "scheduler, gateway or gateway://HOST/CLUSTER, kubecluster or kubecluster://NAMESPACE/NAME.",
         envvar="EO_ENGINE",
     ),
 ]
