@@ -1,5 +1,8 @@
 """Quays' heights and ships' ranges over all looks: what others say, whatever the order."""
 
+import dataclasses
+import datetime as dt
+
 import numpy as np
 import pytest
 
@@ -8,6 +11,7 @@ from eo.stages.quay_height import QUAY_HEIGHTS_M
 from eo.stages.quays import ShipOnQuay, quay_log_prior, view_quays
 from eo.stages.ships_learnt import ShipSize, same_ship_p
 
+START = dt.datetime(2024, 5, 1, 2, tzinfo=dt.UTC)
 GRID = 0.1 * np.arange(251)
 
 
@@ -67,6 +71,26 @@ def test_jetties_of_other_looks_say_how_high_it_is_and_this_look_says_the_tide()
     assert sd < 0.5
     ebb = counts | {"s-a": jetty(4.6, sd=0.1)}
     assert mean_sd(view_quays([on_quay("a", 1.0)], ebb, {})["a"].height)[0] > mean + 0.3
+
+
+def test_other_days_tell_the_water_of_this_one():
+    """A spring tide in a month of daily looks: the moon's wave is known from the looks before."""
+    when = {f"s{k}": START + k * dt.timedelta(days=1) for k in range(30)}
+    tide = {key: 0.8 * np.cos(2.0 * np.pi * _hours(time) / 12.4206) for key, time in when.items()}
+    here = max(tide, key=lambda key: tide[key])
+    counts = {key: jetty(4.0 - water, sd=0.2) for key, water in tide.items() if key != here}
+    ship = on_quay("a", 1.0)
+    ship = dataclasses.replace(ship, look=here)
+    mean, sd = mean_sd(view_quays([ship], counts, when)["a"].height)
+    assert mean == pytest.approx(3.2, abs=0.15)
+    assert sd < 0.3
+    unknown, wide = mean_sd(view_quays([ship], counts, {})["a"].height)
+    assert abs(unknown - 3.2) > 0.4
+    assert wide > 1.3 * sd
+
+
+def _hours(time):
+    return time.timestamp() / 3600.0
 
 
 def test_order_never_shows():
