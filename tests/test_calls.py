@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -188,6 +189,18 @@ def test_a_ship_like_none_of_the_fleet_is_none_of_them() -> None:
     (stay,) = link([sighting(2, length=180, beam=30)], [look(2)], FLEET)
     assert stay.vessel_id.startswith("u-")
     assert stay.vessel_p > 0.9
+
+
+@pytest.mark.parametrize("sd_m", [0.8, 3.0])
+@pytest.mark.parametrize(("length_m", "beam_m"), [(166.0, 29.4), (62.0, 10.0), (240.0, 42.0)])
+def test_a_ship_far_from_all_of_the_fleet_is_a_stranger(
+    length_m: float, beam_m: float, sd_m: float
+) -> None:
+    """However well her size is known: her tails are as heavy as theirs."""
+    seen = replace(visit(length_m, beam_m), length_sd_m=sd_m, beam_sd_m=0.4 * sd_m)
+    (whom,) = identify([seen], FLEET[:2])
+    assert whom[0].vessel_id is None
+    assert whom[0].probability > 0.95
 
 
 def test_one_bad_look_makes_no_stranger_of_a_ship() -> None:

@@ -32,6 +32,9 @@ _STUDENT_DOF = 3.0
 and one such look must not make a stranger of a ship."""
 _SLENDERNESS = 6.3
 """Length over beam of tankers of 60-180 m; its spread is 10 %."""
+_OF_ANY_LENGTH, _LENGTHS_M = 0.2, (60.0, 400.0)
+"""Share of strangers that may be of any length, as likely in each octave: a fleet file of coasters
+says nothing against a ship of 180 m."""
 _ROUNDS = 30
 _LEARNT_IN = 8
 """Rounds in which the share of unlisted ships settles."""
@@ -125,21 +128,26 @@ def _stranger_log_density(
 ) -> float:
     """Log density of the size of a ship that is not in the fleet file, but of its kind.
 
-    Lengths spread about the fleet's (a kernel density, no narrower than 8 m); slenderness and
-    its scatter are the fleet's, held to what is usual by the weight of three ships.
+    Lengths spread about the fleet's (a kernel density, no narrower than 8 m) or anywhere;
+    slenderness and its scatter are the fleet's, held to what is usual by the weight of three
+    ships. Tails are as heavy as those of the fleet's ships, or a ship like none of them would be
+    one of them.
     """
     number = lengths.size
     width = max(8.0, 1.06 * float(np.std(lengths)) * number**-0.2)
     length_var = width**2 + visit.length_sd_m**2
     apart = (visit.length_m - WATERLINE_SHARE * lengths) ** 2 / length_var
     by_length = float(np.mean(np.exp(-0.5 * apart))) / length_var**0.5
+    shortest, longest = _LENGTHS_M
+    anywhere = float(np.sqrt(2.0 * np.pi) / visit.length_m / np.log(longest / shortest))
+    by_length = (1.0 - _OF_ANY_LENGTH) * by_length + _OF_ANY_LENGTH * anywhere
     slender = lengths / beams
     mean = (3.0 * _SLENDERNESS + float(slender.sum())) / (3.0 + number)
     scatter = 3.0 * (0.1 * _SLENDERNESS) ** 2 + float(((slender - mean) ** 2).sum())
     usual_beam = visit.length_m / mean
     beam_var = usual_beam**2 * scatter / (3.0 + number) / mean**2 + visit.beam_sd_m**2
-    by_beam = -0.5 * ((visit.beam_m - usual_beam) ** 2 / beam_var + np.log(beam_var))
-    return float(np.log(max(by_length, 1e-12)) + by_beam)
+    by_beam = _log_student(np.array((visit.beam_m - usual_beam) ** 2), np.array(beam_var))
+    return float(np.log(by_length) + by_beam)
 
 
 def _conflicts(visits: Sequence[Visit]) -> list[tuple[int, int]]:
