@@ -80,3 +80,8 @@ def test_the_bound_grows_with_noise_sun_and_blur(surface):
 def test_no_bound_where_the_sun_stands_along_the_hull(surface):
     assert freeboard_bound_m(look(), ship(bearing=127.0), surface) is None
     assert freeboard_bound_m(look(), ship(bearing=300.0), surface) is None
+
+
+def test_pixels_that_leave_the_freeboard_open_have_no_bound(surface):
+    """No shade at all: the sun stands in the zenith."""
+    assert freeboard_bound_m(look(elevation=89.99), ship(), surface) is None

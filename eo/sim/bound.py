@@ -44,7 +44,8 @@ def freeboard_bound_m(plan: LookPlan, ship: Afloat, surface: Surface) -> float |
     Returns
     -------
     float or None
-        Metres; None where the sun stands along the hull (sine below 0.2).
+        Metres; None where the sun stands along the hull (sine below 0.2), or where these pixels
+        leave the freeboard open.
 
     Notes
     -----
@@ -84,8 +85,8 @@ def freeboard_bound_m(plan: LookPlan, ship: Afloat, surface: Surface) -> float |
     return _bound(base, slopes, levels, plan.noise)
 
 
-def _bound(base: Array, slopes: dict[str, Array], levels: Array, noise: float) -> float:
-    """Information of all bands, the levels' share taken out band by band."""
+def _bound(base: Array, slopes: dict[str, Array], levels: Array, noise: float) -> float | None:
+    """Return the bound by the information of all bands, levels taken out band by band."""
     count = len(slopes)
     shared = np.zeros((count, count))
     for deck, shade, water in levels:
@@ -101,7 +102,11 @@ def _bound(base: Array, slopes: dict[str, Array], levels: Array, noise: float) -
         cross = (moves * weight) @ base.T
         shared += (moves * weight) @ moves.T - cross @ np.linalg.solve(own, cross.T)
     first = list(slopes).index("freeboard")
-    return float(np.sqrt(np.linalg.inv(shared)[first, first]))
+    try:
+        variance = float(np.linalg.inv(shared)[first, first])
+    except np.linalg.LinAlgError:
+        return None
+    return float(np.sqrt(variance)) if variance > 0 else None
 
 
 def _axes(ship: Afloat, side_m: float, pixel_m: float) -> tuple[Array, Array]:
