@@ -63,7 +63,6 @@ def usual_fills(fills: Any, stays: Mapping[str, Sequence[Any]]) -> dict[str, Any
     bumps = np.exp(-0.5 * ((fills[None, :] - places[:, None]) / _BUMP_SD) ** 2)
     parts = np.concatenate([flat[None, :], bumps / bumps.sum(axis=1, keepdims=True)])
     anywhere = np.append(_USUAL_FLAT, _USUAL_BUMPS)
-    anywhere = anywhere / anywhere.sum()
     held = anywhere * _HELD_BY
     told = [(key, said) for key in sorted(stays) for said in stays[key]]
     if not told:

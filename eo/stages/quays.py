@@ -254,12 +254,13 @@ class _Graph:
             if t != now and np.ptp(left) > _SILENT:
                 total = total + self._for_berth(left, water[t])
         total = _shared(total)
+        berth = _normal(total)
         # The quay above the water now: the berth's height less the tide, and its own jetty.
         weight = _normal(water[now])
-        here = weight @ np.stack([_moved(_normal(total), -k) for k in _STEPS])
+        here = weight @ np.stack([_moved(berth, -k) for k in _STEPS])
         here = here * np.exp(said[now] - said[now].max())
         mean = _normal(total + self._for_berth(said[now], water[now]))
-        tide = _normal(water[now] + self._for_tide(said[now], _normal(total)))
+        tide = _normal(water[now] + self._for_tide(said[now], berth))
         middle = float(tide @ TIDES_M)
         return QuayView(
             height=here / here.sum(),

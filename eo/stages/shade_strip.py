@@ -109,7 +109,7 @@ def usable_rows(
     free = ~_cluttered(pixels, beside, row, count, strip_px=strip_px)
     coarse = is_coarse(hull, pixels)
     least = max(_MIN_ROWS if coarse else _MIN_FINE_ROWS, _MIN_ROW_SHARE * count)
-    against, moored = _against_quay(pixels, row, edge, size, count)
+    against, moored = _against_quay(pixels, hull, row, count)
     # Rows beside the manifold are used only where the others are too few.
     for usable in (pixels.code == 0, (pixels.code == 0) | (pixels.code == _MANIFOLD)):
         seen = [np.bincount(row[part & usable], minlength=count) for part in (beside, aboard)]
@@ -147,9 +147,7 @@ def _cluttered(pixels: HullPixels, beside: Any, row: Any, count: int, *, strip_p
     return spread
 
 
-def _against_quay(
-    pixels: HullPixels, row: Any, edge_m: float, size_m: float, count: int
-) -> tuple[Any, bool]:
+def _against_quay(pixels: HullPixels, hull: Hull, row: Any, count: int) -> tuple[Any, bool]:
     """Pixels that a quay at the sunlit edge makes useless, and whether the fit must allow for it.
 
     A quay a metre from the hull runs into the deck. Where pixels are fine, what is left of such
@@ -157,10 +155,11 @@ def _against_quay(
     Where a beam is a few pixels, nothing would be left: there the quay enters the fit.
     """
     across = pixels.across_m
+    edge_m, size_m = 0.5 * hull.beam_m, float(np.sqrt(pixels.pixel_area_m2))
     sunlit = (across < -edge_m - 0.3 * size_m) & (across > -edge_m - 3.0 * size_m)
     free = np.bincount(row[sunlit & (pixels.code == 0)], minlength=count)
     blocked = free < 0.6 * 2.7
-    if 2.0 * edge_m > _FINE_BEAM_PX * size_m:
+    if not is_coarse(hull, pixels):
         return blocked[row] & (across < -edge_m + 1.3 * size_m), False
     moored = bool(blocked.mean() > _MOORED_SHARE)
     return (moored | blocked[row]) & (across < -edge_m - 0.6 * size_m), moored
